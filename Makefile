@@ -1,0 +1,42 @@
+# make demo | make test: everything from a bare checkout, with Python and make alone.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: help install demo test lint type bench clean
+help:
+	@echo "make demo     logical error rates with pictures, in under two minutes"
+	@echo "make test     all tests"
+	@echo "make lint     style, spelling, floors and types"
+	@echo "make bench    the measurements behind docs/results.md"
+	@echo "make install  the virtual environment alone"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "syndrift needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/syndrift demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell calib decoders envs scripts tests benchmarks docs configs *.md
+	$(BIN)/lint-imports
+	$(MAKE) type
+
+type: install
+	$(BIN)/pyright
+
+bench: install
+	for question in benchmarks/*.py; do $(BIN)/python $$question || exit 1; done
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Floor 1, the device: pulse physics, drift, calibration experiments and their history."""

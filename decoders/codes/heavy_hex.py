@@ -1,0 +1,171 @@
+"""The heavy-hexagon code: Bacon-Shor against Z faults, surface code against X (arXiv:1907.09528)."""
+
+from dataclasses import dataclass, field
+
+import stim
+
+from decoders.codes.memory import Check, Layer, Memory, Observable, Outcome, assemble
+
+# Step, of five, at which the flag on the west or east side of an X gauge operator meets its
+# (north, south) data qubit; the ancilla meets the west flag at steps 0 and 3, the east one at 1
+# and 4. A data qubit between two gauge operators is met by both at different steps.
+_WEST_STEPS = (1, 2)
+_EAST_STEPS = (3, 2)
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """A d x d grid of data, (row, column) -> qubit; flags on the vertical edges; ancillas.
+
+    `flags` maps the edge from (row, column) to (row + 1, column), `ancillas` the plaquette with
+    the north-west corner (row, column) to its qubit; rows -1 and d - 1 hold the X gauge operators
+    of weight two.
+    """
+
+    distance: int
+    data: dict[tuple[int, int], int] = field(default_factory=dict)
+    flags: dict[tuple[int, int], int] = field(default_factory=dict)
+    ancillas: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
+    """Return a heavy-hexagon code memory; every qubit interacts with at most three others.
+
+    A round measures the X gauge operators (weight four through ancilla and two flags, weight two
+    on the north and south border), then the Z gauge operators (vertical pairs, by the qubit that
+    was the flag). Detectors are the stabilizers, which are products of gauge operators: two
+    columns of X, and the surface code's Z plaquettes; and the flags themselves. The logical X is
+    a column, the logical Z a row.
+    """
+    lattice, coordinates = _lattice(distance)
+    along = 1 if basis == "X" else 0
+    memory = Memory(
+        coordinates=coordinates,
+        layers=lambda first, last: _layers(lattice, (first, last, basis)),
+        checks=[
+            *_flag_checks(lattice),
+            *_x_checks(lattice, "kept" if basis == "X" else "repeated"),
+            *_z_checks(lattice, "kept" if basis == "Z" else "repeated"),
+        ],
+        observables=[Observable([q for place, q in lattice.data.items() if place[along] == 0])],
+    )
+    return assemble(memory, rounds)
+
+
+def _lattice(distance: int) -> tuple[_Lattice, dict[int, tuple[float, float]]]:
+    grid = range(distance)
+    lattice = _Lattice(distance)
+    places: dict[int, tuple[float, float]] = {}
+
+    def number(x: float, y: float) -> int:
+        places[len(places)] = (x, y)
+        return len(places) - 1
+
+    lattice.data.update({(row, col): number(2 * col, 2 * row) for row in grid for col in grid})
+    lattice.flags.update(
+        {(row, col): number(2 * col, 2 * row + 1) for row in grid[:-1] for col in grid}
+    )
+    lattice.ancillas.update(
+        {
+            (row, col): number(2 * col + 1, 2 * row + 1)
+            for row in range(-1, distance)
+            for col in grid[:-1]
+            if (row + col) % 2 == 0
+        }
+    )
+    return lattice, places
+
+
+def _flag_of(lattice: _Lattice, row: int, col: int) -> tuple[int | None, int | None]:
+    """Return the west and east flag of the X gauge operator there: none at weight two."""
+    return lattice.flags.get((row, col)), lattice.flags.get((row, col + 1))
+
+
+def _flag_checks(lattice: _Lattice) -> list[Check]:
+    checks = []
+    for row, col in lattice.ancillas:
+        for side, flag in enumerate(_flag_of(lattice, row, col)):
+            if flag is not None:
+                checks.append(Check((2 * (col + side), 2 * row + 1), ((flag, 0),), "flag"))
+    return checks
+
+
+def _x_checks(lattice: _Lattice, known: str) -> list[Check]:
+    """Two neighbouring columns of X, the product of the X gauge operators between them."""
+    checks = []
+    for col in range(lattice.distance - 1):
+        outcomes = tuple((qubit, 0) for at, qubit in lattice.ancillas.items() if at[1] == col)
+        data = tuple(qubit for at, qubit in lattice.data.items() if at[1] in (col, col + 1))
+        checks.append(Check((2 * col + 1, lattice.distance - 1), outcomes, known, data))
+    return checks
+
+
+def _z_checks(lattice: _Lattice, known: str) -> list[Check]:
+    """The plaquettes without X gauge operator: two vertical pairs of Z, or one on the border."""
+    checks = []
+    flagged = {flag for at in lattice.ancillas for flag in _flag_of(lattice, *at)}
+    for row in range(lattice.distance - 1):
+        for col in range(-1, lattice.distance):
+            if (row + col) % 2 == 1:
+                edges = [at for at in ((row, col), (row, col + 1)) if at in lattice.flags]
+                # The flags met a first time as flags of an X gauge operator.
+                outcomes: tuple[Outcome, ...] = tuple(
+                    (lattice.flags[at], int(lattice.flags[at] in flagged)) for at in edges
+                )
+                data = tuple(lattice.data[at[0] + south, at[1]] for at in edges for south in (0, 1))
+                checks.append(Check((2 * col + 1, 2 * row + 1), outcomes, known, data))
+    return checks
+
+
+def _layers(lattice: _Lattice, stage: tuple[bool, bool, str]) -> list[Layer]:
+    first, last, basis = stage
+    data, ancillas = list(lattice.data.values()), list(lattice.ancillas.values())
+    z_ancillas = list(lattice.flags.values())
+    flags = [flag for at in lattice.ancillas for flag in _flag_of(lattice, *at) if flag is not None]
+    x_or_z = "X" if basis == "X" else ""
+    steps: list[list[int]] = [[] for _ in range(5)]
+    for row, col in lattice.ancillas:
+        for step, pair in _x_gauge_steps(lattice, row, col):
+            steps[step] += pair
+    pairs = [
+        [
+            q
+            for at, flag in lattice.flags.items()
+            for q in (lattice.data[at[0] + south, at[1]], flag)
+        ]
+        for south in (0, 1)
+    ]
+    return [
+        [("RX", ancillas), ("R", flags), *([("R" + x_or_z, data)] if first else [])],
+        *([("CX", step)] for step in steps),
+        [("MX", ancillas), ("M", flags)],
+        [("R", z_ancillas)],
+        *([("CX", pair)] for pair in pairs),
+        [("M", z_ancillas), *([("M" + x_or_z, data)] if last else [])],
+    ]
+
+
+def _x_gauge_steps(lattice: _Lattice, row: int, col: int) -> list[tuple[int, tuple[int, int]]]:
+    """Return (step, (control, target)) of the CX that measure one X gauge operator."""
+    ancilla, data = lattice.ancillas[row, col], lattice.data
+    west, east = _flag_of(lattice, row, col)
+    if west is None or east is None:
+        # Steps at which the flags leave the row of data on the border alone.
+        inner = 0 if row < 0 else row
+        west_step, east_step = (0, 2) if row < 0 else (3, 4)
+        return [
+            (west_step, (ancilla, data[inner, col])),
+            (east_step, (ancilla, data[inner, col + 1])),
+        ]
+    couplings = [
+        (0, (ancilla, west)),
+        (3, (ancilla, west)),
+        (1, (ancilla, east)),
+        (4, (ancilla, east)),
+    ]
+    for south in (0, 1):
+        couplings += [
+            (_WEST_STEPS[south], (west, data[row + south, col])),
+            (_EAST_STEPS[south], (east, data[row + south, col + 1])),
+        ]
+    return couplings

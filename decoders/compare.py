@@ -1,0 +1,193 @@
+"""Paired comparison: the same shots through all decoders, so that few shots tell two apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import sinter
+import stim
+from pydantic import BeforeValidator, Field, model_validator
+
+from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_decoder
+from decoders.codes import memory_circuit
+from decoders.collect import CollectSettings, Work, collect
+from decoders.dem import CheckedModel, checked_model
+from decoders.evaluate import Point, Row, noise_metadata, rows_of, with_noise
+from decoders.evaluate_config import Distance, Recipe, Rounds, listed
+from decoders.noise import NoiseModel
+from decoders.sampling import Panelist, outcomes_of
+from decoders.statistics import mcnemar, paired_difference
+
+# Whoever says 'beats PyMatching' must say which mode: both always stand in the table.
+REFERENCES = ("pymatching", "pymatching-correlated")
+
+
+class CompareConfig(Recipe):
+    """One circuit, several decoders, the same shots."""
+
+    circuit: pathlib.Path | None = Field(default=None, description="Your own .stim file.")
+    dem: pathlib.Path | None = Field(
+        default=None,
+        description="The error model the decoders are given; by default the circuit's own.",
+    )
+    code: str | None = Field(default=None, description="A code by name, in place of a circuit.")
+    distance: Distance | None = Field(default=None, description="The code's distance.")
+    rounds: Rounds | None = Field(default=None, description="Rounds; by default the distance.")
+    basis: Literal["X", "Z"] = Field(default="Z", description="The logical basis that is kept.")
+    noise: NoiseModel | None = Field(
+        default=None, description="A noise model for the code or for a noiseless circuit."
+    )
+    decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=REFERENCES, min_length=1, description="Decoders by name, or your own module:name."
+    )
+    custom_decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=(), description="sinter custom-decoder functions, as module:function."
+    )
+    shots: int = Field(default=100_000, ge=1, description="Shots that every decoder decodes.")
+    seed: int = Field(default=1, ge=0, lt=2**63, description="The same seed gives the same shots.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval.")
+    workers: int | None = Field(default=None, ge=1, le=1024, description="All cores by default.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CompareConfig:
+        if (self.circuit is None) == (self.code is None):
+            raise ValueError("give either a circuit or a code, and not both")
+        if self.code is not None and (self.distance is None or self.noise is None):
+            raise ValueError("a code needs a distance and a noise model")
+        if self.code is None and (self.distance is not None or self.rounds is not None):
+            raise ValueError("distance and rounds belong to a code; a circuit has its own")
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two decoders on the same shots. `difference` is LER(a) - LER(b): below zero, a is better.
+
+    `p_value` is McNemar's exact test: the chance of a split of the disagreeing shots at least
+    this uneven between two decoders that are equally good.
+    """
+
+    a: str
+    b: str
+    only_a_failed: int
+    only_b_failed: int
+    both_failed: int
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Every decoder's row, every pair, and what had to be said about the error models."""
+
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...]
+
+
+def point_of(config: CompareConfig) -> Point:
+    """The circuit that is compared on."""
+    metadata = noise_metadata(config.noise)
+    if config.circuit is not None:
+        circuit = stim.Circuit.from_file(config.circuit)
+        noisy = with_noise(circuit, config.noise, source=str(config.circuit))
+        return Point(noisy, config.circuit.stem, None, None, None, metadata)
+    if config.code is None or config.distance is None:
+        raise ValueError("give either a circuit or a code with its distance")
+    rounds = config.rounds or config.distance
+    noiseless = memory_circuit(
+        config.code, distance=config.distance, rounds=rounds, basis=config.basis
+    )
+    noisy = with_noise(noiseless, config.noise, source=config.code)
+    return Point(noisy, config.code, config.distance, rounds, config.basis, metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A comparison before a shot is drawn: every decoder found, every error model checked."""
+
+    point: Point
+    work: Work
+    notes: tuple[str, ...]
+
+
+def prepare(config: CompareConfig) -> Prepared:
+    """Finds the decoders and checks their error models; ValueError says what cannot be."""
+    point = point_of(config)
+    given = stim.DetectorErrorModel.from_file(config.dem) if config.dem is not None else None
+    panel, notes = _panel(config, point.circuit, given)
+    work = Work(
+        circuit=point.circuit,
+        error_model=panel[0][1].error_model,
+        panel=tuple(
+            Panelist(decoder.name, decoder.spec, checked.error_model) for decoder, checked in panel
+        ),
+        metadata={**point.metadata(), "seed": config.seed},
+        max_shots=config.shots,
+    )
+    return Prepared(point, work, tuple(notes))
+
+
+def compare(
+    config: CompareConfig,
+    csv_path: pathlib.Path,
+    *,
+    on_progress: Callable[[float], None] = lambda done: None,
+) -> Comparison:
+    """Draws the shots (those that `csv_path` lacks), decodes them with all, and pairs the outcomes."""
+    prepared = prepare(config)
+    settings = CollectSettings(
+        seed=config.seed,
+        workers=config.workers or os.cpu_count() or 1,
+        custom_functions=config.custom_decoders,
+    )
+    (total,) = collect([prepared.work], csv_path, settings, on_progress=on_progress)
+    names = [panelist.name for panelist in prepared.work.panel]
+    return Comparison(
+        rows=tuple(rows_of(prepared.point, names, total, confidence=config.confidence)),
+        pairs=tuple(_pairs(names, total, config.confidence)),
+        notes=prepared.notes,
+    )
+
+
+def _panel(
+    config: CompareConfig, circuit: stim.Circuit, given: stim.DetectorErrorModel | None
+) -> tuple[list[tuple[ResolvedDecoder, CheckedModel]], list[str]]:
+    """The decoders asked for and both PyMatching modes, each with its checked error model."""
+    custom = custom_decoders_of(config.custom_decoders)
+    panel, notes = [], []
+    for name in dict.fromkeys((*config.decoders, *REFERENCES)):
+        decoder = resolve_decoder(name, custom=custom)
+        try:
+            checked = checked_model(decoder.error_model, circuit, given)
+        except ValueError as refusal:
+            if name in config.decoders:
+                raise
+            notes.append(f"{name} is not in the table: {refusal}")
+            continue
+        panel.append((decoder, checked))
+        if checked.message:
+            notes.append(f"{name}: {checked.message}")
+    return panel, notes
+
+
+def _pairs(names: list[str], total: sinter.TaskStats, confidence: float) -> list[Pair]:
+    outcomes = outcomes_of(total, len(names))
+    pairs = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(names), 2):
+        only_a = sum(n for pattern, n in outcomes.items() if pattern[i] != "o" and pattern[j] == "o")
+        only_b = sum(n for pattern, n in outcomes.items() if pattern[i] == "o" and pattern[j] != "o")
+        both = sum(n for pattern, n in outcomes.items() if pattern[i] != "o" and pattern[j] != "o")
+        difference, low, high = paired_difference(
+            both, only_a, only_b, total.shots, confidence=confidence
+        )
+        pairs.append(
+            Pair(a, b, only_a, only_b, both, difference, (low, high), mcnemar(only_a, only_b))
+        )
+    return pairs

@@ -1,0 +1,207 @@
+"""Logical error rates over a sweep: code x distance x rounds x basis x noise x decoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sinter
+import stim
+
+from decoders.baselines import custom_decoders_of, resolve_decoder
+from decoders.codes import memory_circuit
+from decoders.collect import CollectSettings, Work, collect
+from decoders.dem import checked_model
+from decoders.evaluate_config import EvaluateConfig
+from decoders.noise import NoiseModel
+from decoders.sampling import Panelist
+from decoders.statistics import (
+    binomial_interval,
+    errors_for_relative_precision,
+    per_round_rate,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One circuit of a sweep and what it is: the coordinates that go into the CSV and the pictures."""
+
+    circuit: stim.Circuit
+    code: str
+    distance: int | None
+    rounds: int | None
+    basis: str | None
+    noise: Mapping[str, Any]
+
+    @property
+    def p(self) -> float | None:
+        """The noise model's strength, where it has one."""
+        return self.noise.get("p")
+
+    def metadata(self) -> dict[str, Any]:
+        """What the CSV's json_metadata column says: short names, as sinter's users write them."""
+        values = {
+            "code": self.code,
+            "d": self.distance,
+            "r": self.rounds,
+            "b": self.basis,
+            **self.noise,
+        }
+        return {key: value for key, value in values.items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table: a point, a decoder, its counts and what follows from them.
+
+    `ler` is the rate per shot and block (any observable wrong); declined shots count as wrong.
+    """
+
+    point: Point
+    decoder: str
+    shots: int
+    errors: int
+    declined: int
+    seconds_per_shot: float
+    observable_errors: tuple[int, ...]
+    confidence: float
+
+    @property
+    def ler(self) -> float:
+        """Wrong or declined shots over shots."""
+        return (self.errors + self.declined) / self.shots if self.shots else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The Wilson interval of `ler`; with zero errors the lower end is 0."""
+        return binomial_interval(
+            self.errors + self.declined, self.shots, confidence=self.confidence
+        )
+
+    @property
+    def per_round(self) -> tuple[float, float, float] | None:
+        """Rate per round with its interval, where the point has rounds."""
+        if not self.point.rounds or not self.shots:
+            return None
+        observables = self.point.circuit.num_observables
+        rate, low, high = (
+            per_round_rate(value, self.point.rounds, observables=observables)
+            for value in (self.ler, *self.interval)
+        )
+        return rate, low, high
+
+
+def points_of(config: EvaluateConfig) -> Iterator[Point]:
+    """The circuits of a sweep, in the order of the config."""
+    noises: Sequence[NoiseModel | None] = config.noise or [None]
+    if config.circuits:
+        for path, noise in itertools.product(config.circuits, noises):
+            circuit = with_noise(stim.Circuit.from_file(path), noise, source=str(path))
+            yield Point(circuit, path.stem, None, None, None, noise_metadata(noise))
+        return
+    assert config.code is not None  # the config's own check
+    code = config.code
+    for basis, noise, distance in itertools.product(code.basis, noises, code.distance):
+        for rounds in code.rounds_for(distance):
+            noiseless = memory_circuit(code.name, distance=distance, rounds=rounds, basis=basis)
+            circuit = with_noise(noiseless, noise, source=code.name)
+            yield Point(circuit, code.name, distance, rounds, basis, noise_metadata(noise))
+
+
+def with_noise(circuit: stim.Circuit, noise: NoiseModel | None, *, source: str) -> stim.Circuit:
+    if noise is None:
+        return circuit
+    try:
+        return noise.apply(circuit)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
+def noise_metadata(noise: NoiseModel | None) -> dict[str, Any]:
+    if noise is None:
+        return {}
+    values = noise.model_dump(mode="json", exclude_none=True)
+    return {"noise": values.pop("kind"), **values}
+
+
+def evaluate(
+    config: EvaluateConfig,
+    csv_path: pathlib.Path,
+    *,
+    on_progress: Callable[[float], None] = lambda done: None,
+) -> list[Row]:
+    """Collects every row of the sweep; what `csv_path` holds already is not drawn again."""
+    works = list(works_of(config))
+    settings = CollectSettings(
+        seed=config.seed,
+        workers=config.workers or os.cpu_count() or 1,
+        custom_functions=config.custom_decoders,
+    )
+    totals = collect([work for _, work in works], csv_path, settings, on_progress=on_progress)
+    return [
+        row
+        for (point, work), total in zip(works, totals, strict=True)
+        for row in rows_of(point, [work.decoder], total, confidence=config.confidence)
+    ]
+
+
+def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
+    """Each point with each decoder; every error model is checked before anything is drawn."""
+    custom = custom_decoders_of(config.custom_decoders)
+    decoders = [resolve_decoder(name, custom=custom) for name in config.decoders]
+    max_shots, max_errors = stop_of(config)
+    for point in points_of(config):
+        for decoder in decoders:
+            yield (
+                point,
+                Work(
+                    circuit=point.circuit,
+                    error_model=checked_model(decoder.error_model, point.circuit).error_model,
+                    panel=(Panelist(decoder.name, decoder.spec),),
+                    metadata={**point.metadata(), "seed": config.seed},
+                    max_shots=max_shots,
+                    max_errors=max_errors,
+                ),
+            )
+
+
+def stop_of(config: EvaluateConfig) -> tuple[int, int | None]:
+    """max_shots and max_errors; a relative precision is a number of errors (their 1/sqrt law)."""
+    limits = [config.stop.max_errors] if config.stop.max_errors else []
+    if config.stop.relative_precision:
+        limits.append(
+            errors_for_relative_precision(
+                config.stop.relative_precision, confidence=config.confidence
+            )
+        )
+    return config.stop.max_shots, min(limits) if limits else None
+
+
+def rows_of(
+    point: Point, decoders: Sequence[str], total: sinter.TaskStats, *, confidence: float
+) -> list[Row]:
+    """What a panel of decoders counted together, as a row for each."""
+    outcomes = outcomes_of(total, len(decoders))
+    counts = total.custom_counts
+    observables = point.circuit.num_observables
+    rows = []
+    for seat, name in enumerate(decoders):
+        errors = sum(number for pattern, number in outcomes.items() if pattern[seat] == "E")
+        by_bit = tuple(counts[f"observable_errors[{name}][{k}]"] for k in range(observables))
+        rows.append(
+            Row(
+                point=point,
+                decoder=name,
+                shots=total.shots,
+                errors=errors,
+                declined=sum(n for pattern, n in outcomes.items() if pattern[seat] == "D"),
+                seconds_per_shot=counts[f"decode_us[{name}]"] / 1e6 / max(total.shots, 1),
+                observable_errors=by_bit if observables > 1 else (errors,),
+                confidence=confidence,
+            )
+        )
+    return rows

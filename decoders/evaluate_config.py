@@ -1,0 +1,122 @@
+"""The recipe of `syndrift evaluate`: which circuits, which noise, which decoders, when to stop."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from decoders.noise import NoiseModel
+
+
+def listed(value: Any) -> Any:
+    """A single value stands for a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _swept(table: Any) -> Any:
+    """A noise table with lists in it stands for every combination of their values."""
+    if not isinstance(table, dict):
+        return table
+    lists = {key: value for key, value in table.items() if isinstance(value, list | tuple)}
+    return [
+        {**table, **dict(zip(lists, values, strict=True))}
+        for values in itertools.product(*lists.values())
+    ]
+
+
+class Recipe(BaseModel):
+    """What all recipes share: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Distance = Annotated[int, Field(ge=1)]
+Rounds = Annotated[int, Field(ge=1)]
+
+
+class CodeRecipe(Recipe):
+    """A memory experiment of a named code."""
+
+    name: str = Field(description="A code's name; `syndrift evaluate --help` lists them.")
+    distance: Annotated[tuple[Distance, ...], BeforeValidator(listed)] = Field(
+        min_length=1, description="One distance, or a list to sweep."
+    )
+    rounds: Annotated[
+        tuple[Rounds | Literal["distance"], ...], BeforeValidator(listed)
+    ] = Field(
+        default=("distance",),
+        min_length=1,
+        description="Rounds of stabilizer measurement: a number, a list, or 'distance'.",
+    )
+    basis: Annotated[tuple[Literal["X", "Z"], ...], BeforeValidator(listed)] = Field(
+        default=("Z",), min_length=1, description="The logical basis that is kept: 'X', 'Z' or both."
+    )
+
+    def rounds_for(self, distance: int) -> list[int]:
+        """The numbers of rounds at a distance, without repeats."""
+        return list(dict.fromkeys(distance if r == "distance" else r for r in self.rounds))
+
+
+class StopRecipe(Recipe):
+    """When a row has enough: whatever comes first."""
+
+    max_shots: int = Field(
+        default=100_000, ge=1, description="Shots a row takes at the most."
+    )
+    max_errors: int | None = Field(
+        default=None, ge=1, description="Errors after which a row is done."
+    )
+    relative_precision: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Done when the interval's half width is this fraction of the rate.",
+    )
+
+
+class EvaluateConfig(Recipe):
+    """A sweep: every circuit with every noise and every decoder."""
+
+    title: str = Field(default="Logical error rates", description="Stands above the pictures.")
+    seed: int = Field(
+        default=1, ge=0, lt=2**63, description="The same seed gives the same shots."
+    )
+    code: CodeRecipe | None = Field(default=None, description="A named code; or give `circuits`.")
+    circuits: Annotated[tuple[pathlib.Path, ...], BeforeValidator(listed)] = Field(
+        default=(), description="Your own .stim files (paths from the working folder)."
+    )
+    noise: Annotated[tuple[NoiseModel, ...], BeforeValidator(_swept)] = Field(
+        default=(),
+        description="A noise model; a list in place of a value sweeps it. "
+        "Without it the circuits' own noise counts.",
+    )
+    decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=("pymatching", "pymatching-correlated"),
+        min_length=1,
+        description="Decoders by name, or your own as module:name.",
+    )
+    custom_decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=(), description="sinter custom-decoder functions, as module:function."
+    )
+    stop: StopRecipe = Field(default=StopRecipe(), description="When a row has enough.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval.")
+    workers: int | None = Field(
+        default=None, ge=1, le=1024, description="Worker processes; all cores by default."
+    )
+    threshold: bool = Field(
+        default=False, description="Fit the threshold by finite-size scaling over distance and p."
+    )
+    time_decoders: bool = Field(
+        default=True, description="Measure single-shot decode times and draw the Pareto picture."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> EvaluateConfig:
+        if (self.code is None) == (not self.circuits):
+            raise ValueError("give either a [code] table or `circuits`, and not both")
+        if self.code is not None and not self.noise:
+            raise ValueError("a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005")
+        return self

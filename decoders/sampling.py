@@ -1,0 +1,268 @@
+"""The sinter sampler behind every count: numbered shots, whole batches, several decoders at once.
+
+sinter hands at most 1,024 shots to a decoder and starts from one; through its `Sampler` interface a
+decoder gets the batch it wants instead. sinter has no seeds; here each call takes the next numbered
+shots from a ledger that the workers share, so no shot is drawn twice and each row says which it holds.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sinter
+import stim
+
+from decoders.baselines import custom_decoders_of, resolve_decoder
+from decoders.shots import SHARD_SHOTS, Bits, NumberedShots
+
+Range = tuple[int, int]
+
+_FIRST_BATCH_SHOTS = 16
+_TARGET_SECONDS = 2.0
+_MOST_BATCH_BYTES = 64 * 2**20
+_RANGE_KEY = "shots"
+_ERRED, _DECLINED = 1, 2
+_LETTERS = "oED"
+
+
+def range_key(start: int, stop: int) -> str:
+    """The custom count under which a row of the CSV names its shots, e.g. `shots[0:1024]`."""
+    return f"{_RANGE_KEY}[{start}:{stop}]"
+
+
+def ranges_of(custom_counts: Mapping[str, int]) -> Iterator[Range]:
+    """The ranges of shots that a row (or a sum of rows) holds; twice if it counts them twice."""
+    for key, count in custom_counts.items():
+        if key.startswith(_RANGE_KEY + "["):
+            start, stop = key[len(_RANGE_KEY) + 1 : -1].split(":")
+            for _ in range(count):
+                yield int(start), int(stop)
+
+
+class ShotLedger:
+    """Which shots of which task are still to be drawn; shared by the workers of one collection."""
+
+    def __init__(self, pending: Mapping[str, Sequence[Range]]):
+        self._pending = {key: tuple(ranges) for key, ranges in pending.items()}
+        self._index = {key: k for k, key in enumerate(self._pending)}
+        context = multiprocessing.get_context("spawn")  # as sinter starts its workers
+        self._taken: Any = context.Array("q", max(len(self._pending), 1))
+
+    def claim(self, strong_id: str, wanted: int) -> Range:
+        """The next at most `wanted` shots of a task, cut at a shard's edge where that costs nothing."""
+        slot = self._index[strong_id]
+        with self._taken.get_lock():
+            offset = self._taken[slot]
+            for start, stop in self._pending[strong_id]:
+                if offset < stop - start:
+                    first = start + offset
+                    last = min(first + wanted, stop)
+                    edge = last - last % SHARD_SHOTS
+                    last = edge if last < stop and edge > first else last
+                    self._taken[slot] += last - first
+                    return first, last
+                offset -= stop - start
+        raise RuntimeError(f"task {strong_id} has no shots left to draw: sinter asked for too many")
+
+
+@dataclasses.dataclass(frozen=True)
+class Panelist:
+    """One decoder of a panel: resolved from `spec` in the worker, so that it need not be picklable.
+
+    `error_model` is what it is compiled for; None means the task's own.
+    """
+
+    name: str
+    spec: str
+    error_model: stim.DetectorErrorModel | None = None
+
+
+class PanelSampler(sinter.Sampler):
+    """Puts the same numbered shots through a panel of decoders (often a panel of one).
+
+    A panel of one gives sinter's own columns: `errors` are wrong answers, `discards` are shots
+    that the decoder declined. A larger panel counts how the decoders did together: the custom
+    count `outcome[oED]` is the number of shots that the first decoder got right (o), on which the
+    second erred (E) and the third declined (D); `errors` are the shots on which not all were right.
+    """
+
+    def __init__(
+        self,
+        panel: Sequence[Panelist],
+        ledger: ShotLedger,
+        *,
+        seed: int,
+        custom_functions: Sequence[str] = (),
+    ):
+        self.panel = tuple(panel)
+        self.ledger = ledger
+        self.seed = seed
+        self.custom_functions = tuple(custom_functions)
+
+    def compiled_sampler_for_task(self, task: sinter.Task) -> sinter.CompiledSampler:
+        """Compiles every decoder of the panel for the task."""
+        return _CompiledPanel(self, task)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _settle_in_worker()
+
+
+class _CompiledPanel(sinter.CompiledSampler):
+    """A panel compiled for one task; each `sample` call is one range of shots, one row of the CSV."""
+
+    def __init__(self, sampler: PanelSampler, task: sinter.Task):
+        if task.circuit is None or task.detector_error_model is None:
+            raise ValueError("a task needs its circuit and its detector error model")
+        self._sampler = sampler
+        self._strong_id = task.strong_id()
+        self._shots = NumberedShots(task.circuit, seed=sampler.seed)
+        self._observables = task.circuit.num_observables
+        custom = custom_decoders_of(sampler.custom_functions)
+        self._seats: list[_Seat] = []
+        for panelist in sampler.panel:
+            resolved = resolve_decoder(panelist.spec, custom=custom)
+            model = panelist.error_model or task.detector_error_model
+            compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
+            self._seats.append(_Seat(panelist.name, compiled, resolved.batch_shots))
+        asked = [seat.batch_shots for seat in self._seats if seat.batch_shots]
+        self._asked_shots = max(asked) if asked else None
+        self._ramp_shots = _FIRST_BATCH_SHOTS
+        shot_bytes = (task.circuit.num_detectors + 7) // 8
+        self._most_shots = max(_MOST_BATCH_BYTES // max(shot_bytes, 1), SHARD_SHOTS)
+
+    def handles_throttling(self) -> bool:
+        """The panel sizes its own batches; sinter's ramp from one shot would undo that."""
+        return True
+
+    def sample(self, suggested_shots: int) -> sinter.AnonTaskStats:
+        """Draws and decodes the next range of the task's shots, never more than suggested."""
+        begun = time.monotonic()
+        wanted = min(suggested_shots, self._asked_shots or self._ramp_shots, self._most_shots)
+        start, stop = self._sampler.ledger.claim(self._strong_id, wanted)
+        events, flips = self._shots.take(start, stop)
+        counts: collections.Counter[str] = collections.Counter({range_key(start, stop): 1})
+        outcomes = np.stack([self._verdicts(seat, events, flips, counts) for seat in self._seats])
+        seconds = time.monotonic() - begun
+        if seconds < 0.3 * _TARGET_SECONDS:
+            self._ramp_shots *= 4
+        elif seconds > 1.3 * _TARGET_SECONDS and self._ramp_shots > _FIRST_BATCH_SHOTS:
+            self._ramp_shots //= 2
+        return _stats(outcomes, counts, seconds)
+
+    def _verdicts(
+        self, seat: _Seat, events: Bits, flips: Bits, counts: collections.Counter[str]
+    ) -> npt.NDArray[np.uint8]:
+        """One seat's verdict on each shot (right, erred, declined), its time and per-bit errors."""
+        begun = time.perf_counter()
+        answers = seat.decode(events)
+        counts[f"decode_us[{seat.name}]"] += round((time.perf_counter() - begun) * 1e6)
+        verdicts, wrong_bits = judge(answers, flips, decoder=seat.name)
+        if self._observables > 1:
+            bits = np.unpackbits(wrong_bits, axis=1, count=self._observables, bitorder="little")
+            for k, errors in enumerate(bits.sum(axis=0, dtype=np.int64)):
+                counts[f"observable_errors[{seat.name}][{k}]"] += int(errors)
+        return verdicts
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seat:
+    """A compiled decoder of a panel, fed in the batches it asks for."""
+
+    name: str
+    compiled: sinter.CompiledDecoder
+    batch_shots: int | None
+
+    def decode(self, events: Bits) -> Bits:
+        step = self.batch_shots or len(events)
+        answers = [
+            self.compiled.decode_shots_bit_packed(
+                bit_packed_detection_event_data=events[k : k + step]
+            )
+            for k in range(0, len(events), step)
+        ]
+        return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+
+def judge(
+    answers: Any, flips: Bits, *, decoder: str
+) -> tuple[npt.NDArray[np.uint8], Bits]:
+    """Right (0), erred (1) or declined (2) for each shot, and the observable bits it got wrong.
+
+    An answer may have one byte more than the observables need: nonzero there means that the
+    decoder declines the shot (sinter's convention). Declined shots have no wrong bits.
+    """
+    shots, width = flips.shape
+    good = isinstance(answers, np.ndarray) and answers.dtype == np.uint8 and answers.ndim == 2
+    if not good or answers.shape[0] != shots or answers.shape[1] not in (width, width + 1):
+        got = f"{answers.dtype}{answers.shape}" if isinstance(answers, np.ndarray) else repr(answers)
+        raise ValueError(
+            f"decoder {decoder} must answer with uint8({shots}, {width}), "
+            f"or one column more to decline shots, got {got}"
+        )
+    declined = answers[:, width:].any(axis=1)
+    wrong_bits = (answers[:, :width] ^ flips) * ~declined[:, np.newaxis]
+    erred = wrong_bits.any(axis=1)
+    return erred.astype(np.uint8) + np.uint8(2) * declined, wrong_bits
+
+
+def _stats(
+    outcomes: npt.NDArray[np.uint8], counts: collections.Counter[str], seconds: float
+) -> sinter.AnonTaskStats:
+    """Verdicts [seats, shots] as sinter counts them."""
+    seats, shots = outcomes.shape
+    if seats == 1:
+        errors = int(np.count_nonzero(outcomes == _ERRED))
+        discards = int(np.count_nonzero(outcomes == _DECLINED))
+    else:
+        errors, discards = int(outcomes.any(axis=0).sum()), 0
+        unusual = outcomes[:, outcomes.any(axis=0)]
+        patterns, multiplicity = np.unique(unusual, axis=1, return_counts=True)
+        for pattern, number in zip(patterns.T, multiplicity, strict=True):
+            letters = "".join(_LETTERS[verdict] for verdict in pattern)
+            counts[f"outcome[{letters}]"] += int(number)
+    return sinter.AnonTaskStats(
+        shots=shots, errors=errors, discards=discards, seconds=seconds, custom_counts=counts
+    )
+
+
+def outcomes_of(total: sinter.TaskStats | sinter.AnonTaskStats, seats: int) -> dict[str, int]:
+    """How often each pattern of right (o), erred (E), declined (D) came; all-right included."""
+    if seats == 1:
+        outcomes = {"E": total.errors, "D": total.discards}
+    else:
+        outcomes = {
+            key[len("outcome[") : -1]: number
+            for key, number in total.custom_counts.items()
+            if key.startswith("outcome[")
+        }
+    outcomes["o" * seats] = total.shots - sum(outcomes.values())
+    return outcomes
+
+
+def _settle_in_worker() -> None:
+    """Leaves Ctrl-C to the parent, and ends the worker when the parent is gone.
+
+    sinter's workers wait for messages for ever: without this a killed parent leaves them behind.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def leave_with_parent() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()

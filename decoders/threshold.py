@@ -1,0 +1,311 @@
+"""The threshold of a code family: where the curves of different distances cross."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_PARAMETERS = 5  # p_th, 1/ν, A, B, C
+_FEWEST_POINTS = 8
+# The window shrinks until the fit's χ² is no rarer than this.
+_ACCEPTED_P_VALUE = 0.05
+_SHRINK = 0.85
+# Orders the points by closeness to the crossing only; ν is 1.46 for the repetition code and 1.0
+# for the surface code with noisy measurements (arXiv:quant-ph/0207088).
+_NU_GUESS = 1.3
+_REPLICAS = 300
+
+
+@dataclass(frozen=True)
+class ThresholdPoint:
+    """Errors counted at one distance and physical error rate `p`: `errors` of `shots` failed.
+
+    The failure is that of a whole shot. Rounds must grow with distance (rounds = distance is
+    usual) or be 1 for perfect measurements: at fixed rounds the curves need not cross in one point.
+    """
+
+    distance: int
+    p: float
+    errors: int
+    shots: int
+
+
+@dataclass(frozen=True)
+class ThresholdFit:
+    """Finite-size scaling fit P = A + B x + C x², x = (p - p_threshold) distance^(1/nu).
+
+    `coefficients` is (A, B, C). `used` and `left_out` split the points by the window. Where
+    `chi2_per_dof` is above 1 the standard errors and the interval carry the factor √(χ²/dof).
+    """
+
+    p_threshold: float
+    standard_error: float
+    interval: tuple[float, float]
+    confidence: float
+    nu: float
+    nu_standard_error: float
+    coefficients: tuple[float, float, float]
+    chi2_per_dof: float
+    degrees_of_freedom: int
+    used: tuple[ThresholdPoint, ...] = field(repr=False)
+    left_out: tuple[ThresholdPoint, ...] = field(repr=False)
+
+    def scaled(self, p: ArrayLike, distance: ArrayLike) -> NDArray[np.float64]:
+        """Scaling variable x = (p - p_threshold) distance^(1/nu); shapes broadcast."""
+        difference = np.asarray(p, dtype=float) - self.p_threshold
+        return difference * np.asarray(distance, dtype=float) ** (1 / self.nu)
+
+    def rate(self, p: ArrayLike, distance: ArrayLike) -> NDArray[np.float64]:
+        """Fitted logical error rate per shot; trust it inside the window of `used` only."""
+        x = self.scaled(p, distance)
+        a, b, c = self.coefficients
+        return a + b * x + c * x**2
+
+
+def fit_threshold(
+    points: Sequence[ThresholdPoint], *, rng: np.random.Generator, confidence: float = 0.95
+) -> ThresholdFit:
+    """Fit the threshold by finite-size scaling (Wang, Harrington, Preskill, quant-ph/0207088).
+
+    The window: points are ordered by |p - p×| d^(1/1.3) around the crossing p× of the smallest and
+    largest distance; the farthest 15 % are dropped again and again until χ² is no rarer than 5 %
+    (or 8 points are left; then χ² says so and widens the errors). Weights are the binomial
+    variances of the fitted rates; uncertainties come from 300 refits to counts drawn from the fit
+    (parametric bootstrap).
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
+    data = _Data.of(points)
+    crossing = _crossing(data)
+    order = np.argsort(np.abs(data.p - crossing) * data.distance ** (1 / _NU_GUESS), kind="stable")
+    kept, fit = len(order), None
+    while True:
+        inside = np.sort(order[:kept])
+        candidate = _fit(data.take(inside), crossing)
+        # A fit over too wide a window may leave the data: narrow it before judging.
+        fit = (inside, candidate) if candidate.is_inside(data) else fit
+        if candidate.is_inside(data) and candidate.p_value() >= _ACCEPTED_P_VALUE:
+            break
+        smaller = max(_FEWEST_POINTS, int(_SHRINK * kept))
+        if smaller >= kept or not _is_enough(data.take(order[:smaller]), crossing):
+            break
+        kept = smaller
+    if fit is None:
+        raise ValueError(
+            f"the scaling fit found no threshold between p = {data.p.min():.4g} and "
+            f"{data.p.max():.4g}: add shots and values of p near the crossing at {crossing:.4g}"
+        )
+    return _with_errors(fit[1], data, fit[0], confidence, rng)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Columns of the points, arrays of shape (points,)."""
+
+    points: tuple[ThresholdPoint, ...]
+    distance: NDArray[np.float64]
+    p: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    shots: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, points: Sequence[ThresholdPoint]) -> "_Data":
+        """Columns of `points`, checked."""
+        for point in points:
+            if point.shots < 1 or not 0 <= point.errors <= point.shots:
+                raise ValueError(f"errors must be between 0 and shots, shots at least 1: {point}")
+        distances = sorted({point.distance for point in points})
+        if len(distances) < 2:
+            raise ValueError(
+                f"a threshold needs two or more distances (better three), got {distances}"
+            )
+        if len(points) < _FEWEST_POINTS:
+            raise ValueError(
+                f"a threshold fit has {_PARAMETERS} parameters and needs at least {_FEWEST_POINTS} "
+                f"points, got {len(points)}: add values of p or distances"
+            )
+        return cls._of_checked(tuple(points))
+
+    @classmethod
+    def _of_checked(cls, points: tuple[ThresholdPoint, ...]) -> "_Data":
+        table = np.array([(q.distance, q.p, q.errors, q.shots) for q in points], dtype=float)
+        return cls(points, *table.T)
+
+    def take(self, index: NDArray[np.intp]) -> "_Data":
+        """The points at `index`."""
+        return _Data._of_checked(tuple(self.points[i] for i in index))
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    """A fitted scaling form; x is measured in units of distance / `unit`."""
+
+    p_threshold: float
+    inverse_nu: float
+    coefficients: NDArray[np.float64]
+    unit: float
+    chi2: float
+    degrees_of_freedom: int
+
+    def rate(self, data: _Data) -> NDArray[np.float64]:
+        """Fitted rates at the points, kept inside (0, 1)."""
+        x = (data.p - self.p_threshold) * (data.distance / self.unit) ** self.inverse_nu
+        rate = self.coefficients[0] + x * (self.coefficients[1] + x * self.coefficients[2])
+        return np.clip(rate, 0.5 / data.shots, 1 - 0.5 / data.shots)
+
+    def is_inside(self, data: _Data) -> bool:
+        """Whether the threshold lies in the range of p and rates rise there with p."""
+        inside = data.p.min() < self.p_threshold < data.p.max()
+        return bool(inside and self.inverse_nu > 0 and self.coefficients[1] > 0)
+
+    def p_value(self) -> float:
+        """Chance of a larger χ² if the form is right."""
+        from scipy.special import chdtrc
+
+        return float(chdtrc(self.degrees_of_freedom, self.chi2))
+
+
+def _fit(data: _Data, crossing: float) -> _Scaling:
+    """Least squares, reweighted with the binomial variance of the fitted rates."""
+    observed = data.errors / data.shots
+    rate = (data.errors + 0.5) / (data.shots + 1)
+    start = (crossing, 1 / _NU_GUESS)
+    for _ in range(3):
+        sigma = np.sqrt(rate * (1 - rate) / data.shots)
+        scaling = _minimise(data, observed, sigma, start)
+        rate = scaling.rate(data)
+        start = (scaling.p_threshold, scaling.inverse_nu)
+    return scaling
+
+
+def _minimise(
+    data: _Data,
+    observed: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    start: tuple[float, float],
+) -> _Scaling:
+    """Least squares over p_th and 1/ν; A, B, C are solved for exactly at each (projection)."""
+    from scipy.optimize import least_squares
+
+    unit = math.exp(np.mean(np.log(data.distance)))
+
+    def project(parameters: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+        exponent = np.clip(parameters[1], -5.0, 5.0)
+        x = (data.p - parameters[0] * start[0]) * (data.distance / unit) ** exponent
+        design = np.stack([np.ones_like(x), x / start[0], (x / start[0]) ** 2], axis=1)
+        design /= sigma[:, None]
+        solution = np.linalg.lstsq(design, observed / sigma, rcond=None)[0]
+        return solution, observed / sigma - design @ solution
+
+    best = least_squares(lambda q: project(q)[1], [1.0, start[1]], method="lm", max_nfev=200)
+    solution, residual = project(best.x)
+    return _Scaling(
+        p_threshold=float(best.x[0] * start[0]),
+        inverse_nu=float(np.clip(best.x[1], -5.0, 5.0)),
+        coefficients=solution / start[0] ** np.arange(3),
+        unit=unit,
+        chi2=float(residual @ residual),
+        degrees_of_freedom=len(observed) - _PARAMETERS,
+    )
+
+
+def _with_errors(
+    scaling: _Scaling,
+    data: _Data,
+    inside: NDArray[np.intp],
+    confidence: float,
+    rng: np.random.Generator,
+) -> ThresholdFit:
+    """Bootstrap the accepted fit and put the result together."""
+    window = data.take(inside)
+    rate = scaling.rate(window)
+    sigma = np.sqrt(rate * (1 - rate) / window.shots)
+    start = (scaling.p_threshold, scaling.inverse_nu)
+    drawn = rng.binomial(window.shots.astype(np.int64), rate, size=(_REPLICAS, len(rate)))
+    refits = [_minimise(window, row / window.shots, sigma, start) for row in drawn]
+    thresholds = np.array([refit.p_threshold for refit in refits])
+    nus = np.array([1 / max(refit.inverse_nu, 1e-3) for refit in refits])
+    chi2_per_dof = scaling.chi2 / scaling.degrees_of_freedom
+    widen = math.sqrt(max(1.0, chi2_per_dof))
+    tail = (1 - confidence) / 2
+    ends = np.quantile(thresholds, [tail, 1 - tail]) - scaling.p_threshold
+    low, high = scaling.p_threshold + widen * ends
+    a, b, c = scaling.coefficients
+    stretch = scaling.unit**scaling.inverse_nu
+    return ThresholdFit(
+        p_threshold=scaling.p_threshold,
+        standard_error=widen * _spread(thresholds),
+        interval=(float(low), float(high)),
+        confidence=confidence,
+        nu=1 / scaling.inverse_nu,
+        nu_standard_error=widen * _spread(nus),
+        coefficients=(float(a), float(b / stretch), float(c / stretch**2)),
+        chi2_per_dof=chi2_per_dof,
+        degrees_of_freedom=scaling.degrees_of_freedom,
+        used=window.points,
+        left_out=tuple(np.delete(np.array(data.points, dtype=object), inside)),
+    )
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Standard deviation from the central 68.27 %, which a stray refit cannot move."""
+    low, high = np.quantile(values, [0.158655, 0.841345])
+    return float(high - low) / 2
+
+
+def _is_enough(data: _Data, crossing: float) -> bool:
+    """Whether two or more distances keep three points each, and p both sides of the crossing."""
+    distances, counts = np.unique(data.distance, return_counts=True)
+    both_sides = data.p.min() < crossing < data.p.max()
+    return bool(len(distances) >= 2 and np.all(counts >= 3) and both_sides)
+
+
+def _crossing(data: _Data) -> float:
+    """Where the smallest and the largest distance change places, from the signs of their gap.
+
+    Below the threshold the larger distance fails less, above it more. The split of the common
+    values of p that best agrees with this, in units of the standard error, marks the crossing.
+    """
+    small, large = data.distance.min(), data.distance.max()
+    p, z = _gaps(data, small, large)
+    before = np.cumsum(z)[:-1]
+    after = z.sum() - before
+    split = int(np.argmax(after - before))
+    count = np.arange(1, len(z))
+    low = before[split] / math.sqrt(count[split])
+    high = after[split] / math.sqrt(len(z) - count[split])
+    if low > -2 or high < 2:
+        hint = "p values below" if z.sum() > 0 else "p values above"
+        raise ValueError(
+            f"the curves of distances {small:.0f} and {large:.0f} do not cross between "
+            f"p = {p[0]:.4g} and {p[-1]:.4g} beyond the noise: add {hint} this range, or shots"
+        )
+    a, b = z[split], z[split + 1]
+    weight = a / (a - b) if a < 0 < b else 0.5
+    return float(p[split] + weight * (p[split + 1] - p[split]))
+
+
+def _gaps(data: _Data, small: float, large: float) -> tuple[NDArray, NDArray]:
+    """P_large - P_small in standard errors at the small distance's p inside the large one's range.
+
+    The large distance is interpolated linearly where the two were not run at the same p.
+    """
+    curves = []
+    for distance in (small, large):
+        index = np.flatnonzero(data.distance == distance)
+        index = index[np.argsort(data.p[index])]
+        n, k = data.shots[index], data.errors[index]
+        smooth = (k + 0.5) / (n + 1)
+        curves.append((data.p[index], k / n, smooth * (1 - smooth) / n))
+    (p, rate, variance), (p_large, rate_large, variance_large) = curves
+    common = (p >= p_large[0]) & (p <= p_large[-1])
+    if common.sum() < 2:
+        raise ValueError(
+            f"distances {small:.0f} and {large:.0f} share fewer than two values of p: run them "
+            "over the same range"
+        )
+    p = p[common]
+    gap = np.interp(p, p_large, rate_large) - rate[common]
+    return p, gap / np.sqrt(np.interp(p, p_large, variance_large) + variance[common])

@@ -1,0 +1,110 @@
+"""`syndrift compare`: several decoders on the very same shots."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from typing import Any
+
+EPILOG = """\
+examples:
+  syndrift compare --circuit my.stim --decoders pymatching,tesseract --shots 1e6 --seed 1
+  syndrift compare --circuit my.stim --dem my.dem --decoders my.module:decoder
+  syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
+
+Both modes of PyMatching always stand in the table. `difference` is LER(a) - LER(b) on the same
+shots, with its interval; the p-value is McNemar's exact test. A shot that a decoder declines is
+counted as one that it got wrong, and shown in a column of its own.
+decoders: pymatching, pymatching-correlated, belief-matching, bposd, tesseract, chromobius,
+your own as module:name (a sinter.Decoder, a class of one, or a function that makes one).
+"""
+
+_MAY_CHANGE = ("shots", "workers", "confidence")
+
+
+def whole(text: str) -> int:
+    """A whole number, also as 1e6."""
+    value = float(text)
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"expected a whole number such as 1000 or 1e6, got {text}")
+    return int(value)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    source = parser.add_argument_group("what is compared on")
+    source.add_argument("--circuit", type=pathlib.Path, help="your own .stim file")
+    source.add_argument("--dem", type=pathlib.Path, help="error model given to the decoders")
+    source.add_argument("--code", help="a code by name, such as rotated-surface")
+    source.add_argument("--distance", type=int, help="of the code")
+    source.add_argument("--rounds", type=int, help="of the code (default: the distance)")
+    source.add_argument("--basis", default="Z", help="X or Z (default: %(default)s)")
+    source.add_argument("--noise", help="noise model by name, for a code or a noiseless circuit")
+    source.add_argument("--p", type=float, help="strength of the noise model")
+    parser.add_argument("--decoders", default="pymatching,pymatching-correlated",
+                        help="names, separated by commas (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--custom-decoders", default="", metavar="MODULE:FUNCTION",
+                        help="sinter's own custom-decoder function")  # fmt: skip
+    parser.add_argument("--shots", type=whole, default=100_000, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--confidence", type=float, default=0.95, help="default: %(default)s")
+    parser.add_argument("--workers", type=int, help="processes (default: all cores)")
+    parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compares and prints."""
+    from decoders.compare import CompareConfig, compare
+    from scripts import run_folder, table
+    from scripts.config_file import validate
+    from scripts.progress import progress_bar
+
+    config = validate(_table(options), CompareConfig, source="syndrift compare")
+    stem = f"compare-{config.circuit.stem if config.circuit else config.code}"
+    folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
+    run_folder.open_run(folder, "compare", config, may_change=_MAY_CHANGE)
+    with run_folder.resumable(folder), progress_bar("comparing") as on_progress:
+        comparison = compare(config, folder / run_folder.COUNTS, on_progress=on_progress)
+    result = {**table.comparison_json(comparison), "seed": config.seed, "run": str(folder)}
+    (folder / "comparison.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        print(json.dumps(result))
+        return 0
+    print(table.ler_table(comparison.rows))
+    print("\n" + table.pair_table(comparison.pairs))
+    for note in comparison.notes:
+        print(f"note: {note}")
+    print(f"\nseed {config.seed}; counts and config in {folder}")
+    return 0
+
+
+def _table(options: argparse.Namespace) -> dict[str, Any]:
+    table = {
+        "circuit": _existing(options.circuit),
+        "dem": _existing(options.dem),
+        "code": options.code,
+        "distance": options.distance,
+        "rounds": options.rounds,
+        "basis": options.basis,
+        "decoders": [name.strip() for name in options.decoders.split(",") if name.strip()],
+        "custom_decoders": [options.custom_decoders] if options.custom_decoders else [],
+        "shots": options.shots,
+        "seed": options.seed,
+        "confidence": options.confidence,
+        "workers": options.workers,
+    }
+    if options.noise is not None:
+        table["noise"] = {"kind": options.noise}
+        if options.p is not None:
+            table["noise"]["p"] = options.p
+    elif options.p is not None:
+        raise ValueError("--p needs --noise, such as --noise depolarizing")
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def _existing(path: pathlib.Path | None) -> pathlib.Path | None:
+    if path is not None and not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    return path

@@ -1,0 +1,138 @@
+"""Config files: TOML in, a typed frozen model out, one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(path: pathlib.Path, model: type[Model], overrides: Sequence[str] = ()) -> Model:
+    """Reads a TOML file as `model`, after `a.b=c` overrides; raises ValueError in one line."""
+    if path.is_dir():
+        raise ValueError(f"{path}: expected a .toml file, got a folder")
+    if not path.exists():
+        raise ValueError(f"{path}: no such config file{_nearest_file(path)}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid TOML: {error}") from error
+    for override in overrides:
+        apply_override(table, override)
+    return validate(table, model, source=str(path))
+
+
+def apply_override(table: dict[str, Any], override: str) -> None:
+    """Sets one `a.b=c`; c is read as TOML (0.1, true, [1, 2], "text"), and else as plain text."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ValueError(f"--set takes KEY=VALUE such as noise.p=0.005, got {override!r}")
+    for depth, part in enumerate(parts[:-1], start=1):
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"--set {override}: {'.'.join(parts[:depth])} is a value, not a table")
+    try:
+        table[parts[-1]] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[parts[-1]] = text.strip()
+
+
+def validate(table: Mapping[str, Any], model: type[Model], *, source: str) -> Model:
+    """The table as `model`; the first thing wrong becomes one line that begins with `source`."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise ValueError(f"{source}: {_first_complaint(error, model)}") from None
+
+
+def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    names = [str(part) for part in first["loc"] if not isinstance(part, int)]
+    names = [name for name in names if _is_key(name)]
+    where = ".".join(names)
+    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        keys = _keys_beside(model, first["loc"])
+        near = difflib.get_close_matches(names[-1], keys, n=1)
+        meant = f"did you mean `{near[0]}`? " if near else ""
+        return f"unknown key `{where}`; {meant}Valid keys here: {', '.join(sorted(keys))}{more}"
+    if first["type"] == "missing":
+        return f"`{where}` is missing{_says(model, first['loc'])}{more}"
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _kind_complaint(first, where) + more
+    got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{where + ': ' if where else ''}{message}{got if got not in message else ''}{more}"
+
+
+def _is_key(name: str) -> bool:
+    """Whether a part of pydantic's location is a key of the file, not a name of a type in a union."""
+    return name.replace("_", "").isalnum() and name == name.lower() and name not in _TYPE_NAMES
+
+
+_TYPE_NAMES = {"int", "float", "str", "bool", "constrained"}
+
+
+def _kind_complaint(first: Any, where: str) -> str:
+    valid = [kind.strip(" '") for kind in str(first["ctx"].get("expected_tags", "")).split(",")]
+    if first["type"] == "union_tag_not_found":
+        return f"`{where}.kind` is missing; one of {', '.join(filter(None, valid))}"
+    got = str(first["ctx"]["tag"])
+    near = difflib.get_close_matches(got, valid, n=1)
+    meant = f"did you mean '{near[0]}'? " if near else ""
+    return f"{where}.kind: there is no '{got}'; {meant}Valid: {', '.join(valid)}"
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field's annotation may hold, however wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    found: list[type[BaseModel]] = []
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
+        for argument in typing.get_args(annotation):
+            found += _models_in(argument)
+    return found
+
+
+def _models_at(model: type[BaseModel], location: Sequence[int | str]) -> list[type[BaseModel]]:
+    """The models that stand at a location's parent table."""
+    models = [model]
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        inner = [m for one in models if part in one.model_fields
+                 for m in _models_in(one.model_fields[part].annotation)]  # fmt: skip
+        tagged = [m for m in models if "kind" in m.model_fields
+                  and m.model_fields["kind"].default == part]  # fmt: skip
+        models = inner or tagged or models
+    return models
+
+
+def _keys_beside(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    return list({key: None for one in _models_at(model, location) for key in one.model_fields})
+
+
+def _says(model: type[BaseModel], location: Sequence[int | str]) -> str:
+    for one in _models_at(model, location):
+        field = one.model_fields.get(str(location[-1]))
+        if field is not None and field.description:
+            return f": {field.description}"
+    return ""
+
+
+def _nearest_file(path: pathlib.Path) -> str:
+    folder = path.parent if path.parent.is_dir() else pathlib.Path("configs")
+    names = [str(file) for file in sorted(folder.glob("*.toml"))] if folder.is_dir() else []
+    near = difflib.get_close_matches(str(path), names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,85 @@
+"""`syndrift evaluate`: logical error rates over a sweep, from a config file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decoders.evaluate import Row
+    from decoders.evaluate_config import EvaluateConfig
+
+EPILOG = """\
+examples:
+  syndrift evaluate configs/surface_smoke.toml
+  syndrift evaluate configs/surface.toml --set noise.p=[0.003,0.005] --set stop.max_shots=1000000
+  syndrift evaluate configs/surface.toml --set decoders=[\\"tesseract\\"] --set code.distance=3
+
+The same command goes on where it was stopped, also after a kill. Every row of counts.csv (sinter's
+own format) names its shots; shot n of a circuit under a seed is always the same shot, so that
+`syndrift reproduce RUN` can count them again. The keys of a config stand in docs/evaluate.md.
+codes:  repetition, rotated-surface, unrotated-surface, xzzx-surface, color, heavy-hex,
+        bivariate-bicycle, or `circuits = ["my.stim"]` for your own
+noise:  depolarizing, si1000, biased, phenomenological, code-capacity, heterogeneous
+"""
+
+_MAY_CHANGE = ("stop", "workers", "confidence", "title", "threshold", "time_decoders")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("config", type=pathlib.Path, help="a .toml file, see configs/")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="override one key, e.g. noise.p=0.005 (repeatable)")  # fmt: skip
+    parser.add_argument("--seed", type=int, help="override the config's seed")
+    parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
+    parser.add_argument("--no-pictures", action="store_true", help="write tables only")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluates, prints the table, draws the pictures."""
+    from decoders.evaluate_config import EvaluateConfig
+    from scripts.config_file import load
+
+    overrides = [*options.overrides]
+    if options.seed is not None:
+        overrides.append(f"seed={options.seed}")
+    config = load(options.config, EvaluateConfig, overrides)
+    return run_config(config, options.config.stem, options)
+
+
+def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -> int:
+    """The same for a config that is at hand already (`syndrift demo`)."""
+    from decoders.evaluate import evaluate
+    from scripts import run_folder
+    from scripts.progress import progress_bar
+
+    folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
+    run_folder.open_run(folder, "evaluate", config, may_change=_MAY_CHANGE)
+    with run_folder.resumable(folder):
+        with progress_bar("collecting shots") as on_progress:
+            rows = evaluate(config, folder / run_folder.COUNTS, on_progress=on_progress)
+        result = _Results(config, rows, folder, _single_shot_times(config, rows))
+        result.write(pictures=not options.no_pictures)
+    print(json.dumps(result.as_json()) if options.json else result.as_text())
+    return 0
+
+
+def _single_shot_times(config: EvaluateConfig, rows: Sequence[Row]) -> dict[int, DecodeTimes]:
+    """Decode times of each row with a call a shot, by the row's index."""
+    if not config.time_decoders:
+        return {}
+    from decoders.evaluate import time_row
+    from scripts.progress import progress_bar
+
+    times = {}
+    with progress_bar("timing single shots") as on_progress:
+        for k, row in enumerate(rows):
+            times[k] = time_row(config, row)
+            on_progress((k + 1) / len(rows))
+    return times

@@ -1,0 +1,104 @@
+"""The command `syndrift`: finds the verb, runs it, turns what went wrong into one line and a code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+# The verbs and their one-line summaries stand here so that --help imports nothing.
+VERBS = {
+    "doctor": "check the installation: versions, extras, self-tests; says how to mend what is missing",
+    "demo": "logical error rates of the surface code, with pictures, in under two minutes",
+    "evaluate": "logical error rates over a sweep of codes, noise and decoders, from a config file",
+    "compare": "several decoders on the very same shots: who is better, by how much, how surely",
+    "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
+    "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
+}
+
+_EPILOG = """\
+first steps:
+  syndrift doctor                                     is everything there?
+  syndrift demo                                       a table and pictures to begin with
+  syndrift explain --out runs/one-shot                what decoding is, on one shot
+  syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
+  syndrift evaluate configs/surface_smoke.toml        your own sweep starts from a config
+
+`syndrift VERB --help` explains a verb. Results go to a folder under runs/, or to --out DIR.
+exit status: 0 success, 1 failure, 2 bad usage or bad input, 130 stopped by Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"syndrift {version('syndrift')}")
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        meant = f"; did you mean `{near[0]}`?" if near else ""
+        return _fail(f"there is no verb `{verb}`{meant} Verbs: {', '.join(VERBS)}", 2)
+    return _run(verb, rest)
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    module = importlib.import_module(f"scripts.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"syndrift {verb}",
+        description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.add_arguments(parser)
+    try:
+        options = parser.parse_args(rest)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        return module.run(options)
+    except KeyboardInterrupt as stop:
+        print(f"\nsyndrift: stopped. {stop}".rstrip(), file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left: nobody is there to be told
+        return 1
+    except (ValueError, OSError, ImportError) as error:
+        if options.debug:
+            raise
+        return _fail(_one_line(error), 2)
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items())
+    return (
+        "usage: syndrift VERB ...\n\n"
+        "Logical error rates one can trust, for a code, a noise model and every decoder.\n\n"
+        f"verbs:\n{verbs}\n\n{_EPILOG}"
+    ).rstrip()
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"syndrift: error: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""`syndrift reproduce`: draws a run's shots again and holds the counts against each other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from decoders.recount import Recount
+
+EPILOG = """\
+examples:
+  syndrift reproduce runs/surface-1a2b3c4d
+  syndrift reproduce runs/surface-1a2b3c4d --rows 20      only 20 rows, spread evenly
+
+Every row of a run's counts.csv names its shots; they are drawn and decoded again, and every number
+must be the same. Exit status 1 if one is not. Times are not compared.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("run", type=pathlib.Path, help="a run's folder")
+    parser.add_argument("--rows", type=int, help="count only so many rows again (default: all)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Recounts and says whether all is the same."""
+    from scripts import run_folder
+    from scripts.progress import progress_bar
+
+    if options.rows is not None and options.rows < 1:
+        raise ValueError(f"--rows must be at least 1, got {options.rows}")
+    manifest = run_folder.read_manifest(options.run)
+    if not (options.run / run_folder.COUNTS).is_file():
+        raise ValueError(f"{options.run}: the run has no {run_folder.COUNTS} to count again")
+    now = run_folder.versions()
+    other = [
+        f"{name} {then} then, {now.get(name, 'none')} now"
+        for name, then in manifest["versions"].items()
+        if name != "python" and now.get(name) != then
+    ]
+    with progress_bar("counting again") as on_progress:
+        recounts = _recount(options, manifest["verb"], on_progress)
+    return _report(options, recounts, other)
+
+
+def _recount(
+    options: argparse.Namespace, verb: str, on_progress: Callable[[float], None]
+) -> list[Recount]:
+    from decoders.collect import CollectSettings
+    from decoders.compare import CompareConfig, prepare
+    from decoders.evaluate import works_of
+    from decoders.evaluate_config import EvaluateConfig
+    from decoders.recount import recount
+    from scripts import run_folder
+    from scripts.config_file import load
+
+    path = options.run / run_folder.CONFIG
+    if verb == "evaluate":
+        config = load(path, EvaluateConfig)
+        works = [work for _, work in works_of(config)]
+    else:
+        config = load(path, CompareConfig)
+        works = [prepare(config).work]
+    settings = CollectSettings(
+        seed=config.seed, workers=1, custom_functions=config.custom_decoders
+    )
+    return recount(
+        works,
+        options.run / run_folder.COUNTS,
+        settings,
+        most_rows=options.rows,
+        on_progress=on_progress,
+    )
+
+
+def _report(options: argparse.Namespace, recounts: list[Recount], other: list[str]) -> int:
+    shots = sum(recount.row.shots for recount in recounts)
+    differing = [recount for recount in recounts if not recount.same]
+    result: dict[str, Any] = {
+        "rows": len(recounts),
+        "shots": shots,
+        "rows_that_differ": len(differing),
+        "versions_that_differ": other,
+    }
+    if options.json:
+        print(json.dumps(result))
+        return 1 if differing or not recounts else 0
+    for recount in differing:
+        print(f"{recount.row.decoder} {recount.row.json_metadata}: "
+              f"{recount.before} in the run, {recount.again} now")  # fmt: skip
+    for line in other:
+        print(f"note: {line}")
+    print(f"{len(recounts) - len(differing)} of {len(recounts)} rows ({shots:,} shots) "
+          f"gave the same counts")  # fmt: skip
+    if not recounts:
+        print("the run has no finished row of its config")
+    return 1 if differing or not recounts else 0

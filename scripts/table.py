@@ -1,0 +1,150 @@
+"""Tables for the terminal, and the JSON that says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from decoders.compare import Comparison, Pair
+from decoders.evaluate import Row
+
+
+def rate(value: float) -> str:
+    """A rate as people read it: 1.23e-02."""
+    return "-" if math.isnan(value) else f"{value:.3g}" if value >= 0.1 else f"{value:.2e}"
+
+
+def seconds(value: float) -> str:
+    """A time a shot with its unit."""
+    for size, unit in ((1e-6, "µs"), (1e-3, "ms")):
+        if value < 1000 * size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} s"
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns of text under their header, numbers to the right."""
+    table = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[k]) for row in table) for k in range(len(header))]
+    left = [not any(row[k][:1].isdigit() for row in table[1:]) for k in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if is_left else cell.rjust(width)
+            for cell, width, is_left in zip(row, widths, left, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def interval_text(row: Row) -> str:
+    """The interval; with no error seen, the upper bound that the shots give."""
+    low, high = row.interval
+    if row.shots and row.errors + row.declined == 0:
+        return f"< {rate(high)}"
+    return f"[{rate(low)}, {rate(high)}]"
+
+
+def ler_table(rows: Sequence[Row]) -> str:
+    """The table of `evaluate` and `compare`, columns that say nothing left out."""
+    columns: dict[str, list[str]] = {
+        "code": [row.point.code for row in rows],
+        "d": [_blank(row.point.distance) for row in rows],
+        "rounds": [_blank(row.point.rounds) for row in rows],
+        "basis": [_blank(row.point.basis) for row in rows],
+        "noise": [str(row.point.noise.get("noise", "")) for row in rows],
+        "p": [_blank(row.point.p) for row in rows],
+        "decoder": [row.decoder for row in rows],
+        "shots": [f"{row.shots:,}" for row in rows],
+        "errors": [f"{row.errors:,}" for row in rows],
+        "declined": [f"{row.declined:,}" for row in rows],
+        "LER per shot": [rate(row.ler) for row in rows],
+        f"{round(rows[0].confidence * 100, 3):g} % interval": [interval_text(row) for row in rows],
+        "LER per round": [rate(row.per_round[0]) if row.per_round else "" for row in rows],
+        "decode": [seconds(row.seconds_per_shot) for row in rows],
+    }
+    kept = {name: cells for name, cells in columns.items() if any(cells)}
+    return aligned(list(kept), zip(*kept.values(), strict=True))
+
+
+def pair_table(pairs: Sequence[Pair]) -> str:
+    """Every pair of a comparison, with a verdict only where p < 0.01."""
+    rows = [
+        (
+            f"{pair.a} - {pair.b}",
+            f"{pair.difference:+.2e}",
+            f"[{pair.interval[0]:+.2e}, {pair.interval[1]:+.2e}]",
+            f"{pair.only_a_failed:,}",
+            f"{pair.only_b_failed:,}",
+            f"{pair.p_value:.2g}",
+            verdict(pair),
+        )
+        for pair in pairs
+    ]
+    header = ("a - b", "difference of LER", "interval", "only a failed", "only b failed",
+              "p-value", "verdict at p < 0.01")  # fmt: skip
+    return aligned(header, rows)
+
+
+def verdict(pair: Pair) -> str:
+    """Who is better, where the shots can tell."""
+    if pair.p_value >= 0.01:
+        return "not told apart"
+    return f"{pair.a if pair.difference < 0 else pair.b} is better"
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """One row as JSON; the names are a promise to the outside."""
+    low, high = row.interval
+    per_round = row.per_round
+    return {
+        "shots": row.shots,
+        "errors": row.errors,
+        "declined": row.declined,
+        "ler": None if math.isnan(row.ler) else row.ler,
+        "interval": [low, high],
+        "ler_per_round": per_round[0] if per_round else None,
+        "interval_per_round": list(per_round[1:]) if per_round else None,
+        "ler_by_observable": [errors / row.shots for errors in row.observable_errors]
+        if row.shots
+        else [],
+        "seconds_per_shot": row.seconds_per_shot,
+    }
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as JSON; the names are a promise to the outside."""
+    return {
+        "decoders": {row.decoder: row_json(row) for row in comparison.rows},
+        "pairs": [
+            {
+                "a": pair.a,
+                "b": pair.b,
+                "difference": pair.difference,
+                "interval": list(pair.interval),
+                "p_value": pair.p_value,
+                "only_a_failed": pair.only_a_failed,
+                "only_b_failed": pair.only_b_failed,
+                "both_failed": pair.both_failed,
+            }
+            for pair in comparison.pairs
+        ],
+        "notes": list(comparison.notes),
+    }
+
+
+def write_csv(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same keys as a CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _blank(value: object) -> str:
+    return "" if value is None else str(value)
