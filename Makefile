@@ -36,7 +36,7 @@ type: install
 	$(BIN)/pyright
 
 bench: install
-	for question in benchmarks/*.py; do $(BIN)/python $$question || exit 1; done
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf .venv build dist *.egg-info

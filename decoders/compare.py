@@ -19,6 +19,7 @@ from decoders.collect import CollectSettings, Work, collect
 from decoders.dem import CheckedModel, checked_model
 from decoders.evaluate import Point, Row, noise_metadata, rows_of, with_noise
 from decoders.evaluate_config import Distance, Recipe, Rounds, listed
+from decoders.files import read_circuit, read_error_model
 from decoders.noise import NoiseModel
 from decoders.sampling import Panelist, outcomes_of
 from decoders.statistics import mcnemar, paired_difference
@@ -95,7 +96,7 @@ def point_of(config: CompareConfig) -> Point:
     """The circuit that is compared on."""
     metadata = noise_metadata(config.noise)
     if config.circuit is not None:
-        circuit = stim.Circuit.from_file(config.circuit)
+        circuit = read_circuit(config.circuit)
         noisy = with_noise(circuit, config.noise, source=str(config.circuit))
         return Point(noisy, config.circuit.stem, None, None, None, metadata)
     if config.code is None or config.distance is None:
@@ -120,7 +121,7 @@ class Prepared:
 def prepare(config: CompareConfig) -> Prepared:
     """Finds the decoders and checks their error models; ValueError says what cannot be."""
     point = point_of(config)
-    given = stim.DetectorErrorModel.from_file(config.dem) if config.dem is not None else None
+    given = read_error_model(config.dem) if config.dem is not None else None
     panel, notes = _panel(config, point.circuit, given)
     work = Work(
         circuit=point.circuit,
@@ -138,10 +139,15 @@ def compare(
     config: CompareConfig,
     csv_path: pathlib.Path,
     *,
+    on_checked: Callable[[], None] = lambda: None,
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> Comparison:
-    """Draws the shots (those that `csv_path` lacks), decodes them with all, and pairs the outcomes."""
+    """Draws the shots that `csv_path` lacks, decodes them with all, and pairs the outcomes.
+
+    `on_checked` is called when all that the config names is found and checked, before any shot.
+    """
     prepared = prepare(config)
+    on_checked()
     settings = CollectSettings(
         seed=config.seed,
         workers=config.workers or os.cpu_count() or 1,
@@ -181,8 +187,12 @@ def _pairs(names: list[str], total: sinter.TaskStats, confidence: float) -> list
     outcomes = outcomes_of(total, len(names))
     pairs = []
     for (i, a), (j, b) in itertools.combinations(enumerate(names), 2):
-        only_a = sum(n for pattern, n in outcomes.items() if pattern[i] != "o" and pattern[j] == "o")
-        only_b = sum(n for pattern, n in outcomes.items() if pattern[i] == "o" and pattern[j] != "o")
+        only_a = sum(
+            n for pattern, n in outcomes.items() if pattern[i] != "o" and pattern[j] == "o"
+        )
+        only_b = sum(
+            n for pattern, n in outcomes.items() if pattern[i] == "o" and pattern[j] != "o"
+        )
         both = sum(n for pattern, n in outcomes.items() if pattern[i] != "o" and pattern[j] != "o")
         difference, low, high = paired_difference(
             both, only_a, only_b, total.shots, confidence=confidence

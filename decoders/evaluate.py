@@ -17,18 +17,23 @@ from decoders.codes import memory_circuit
 from decoders.collect import CollectSettings, Work, collect
 from decoders.dem import checked_model
 from decoders.evaluate_config import EvaluateConfig
+from decoders.files import read_circuit
 from decoders.noise import NoiseModel
-from decoders.sampling import Panelist
+from decoders.sampling import Panelist, outcomes_of
+from decoders.shots import NumberedShots
 from decoders.statistics import (
     binomial_interval,
     errors_for_relative_precision,
     per_round_rate,
 )
+from decoders.timing import DecodeTimes, decode_times
+
+_TIMED_SHOTS = 4096
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One circuit of a sweep and what it is: the coordinates that go into the CSV and the pictures."""
+    """One circuit of a sweep and its coordinates, as they go into the CSV and the pictures."""
 
     circuit: stim.Circuit
     code: str
@@ -100,7 +105,7 @@ def points_of(config: EvaluateConfig) -> Iterator[Point]:
     noises: Sequence[NoiseModel | None] = config.noise or [None]
     if config.circuits:
         for path, noise in itertools.product(config.circuits, noises):
-            circuit = with_noise(stim.Circuit.from_file(path), noise, source=str(path))
+            circuit = with_noise(read_circuit(path), noise, source=str(path))
             yield Point(circuit, path.stem, None, None, None, noise_metadata(noise))
         return
     assert config.code is not None  # the config's own check
@@ -113,6 +118,7 @@ def points_of(config: EvaluateConfig) -> Iterator[Point]:
 
 
 def with_noise(circuit: stim.Circuit, noise: NoiseModel | None, *, source: str) -> stim.Circuit:
+    """The circuit with its noise; an error names the `source` of the circuit."""
     if noise is None:
         return circuit
     try:
@@ -122,6 +128,7 @@ def with_noise(circuit: stim.Circuit, noise: NoiseModel | None, *, source: str) 
 
 
 def noise_metadata(noise: NoiseModel | None) -> dict[str, Any]:
+    """A noise model as the CSV names it: its kind under `noise`, its numbers beside it."""
     if noise is None:
         return {}
     values = noise.model_dump(mode="json", exclude_none=True)
@@ -132,10 +139,16 @@ def evaluate(
     config: EvaluateConfig,
     csv_path: pathlib.Path,
     *,
+    on_checked: Callable[[], None] = lambda: None,
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> list[Row]:
-    """Collects every row of the sweep; what `csv_path` holds already is not drawn again."""
+    """Collects every row of the sweep; what `csv_path` holds already is not drawn again.
+
+    `on_checked` is called when all that the config names is found and checked, before any shot;
+    `on_progress` gets the fraction of the work done.
+    """
     works = list(works_of(config))
+    on_checked()
     settings = CollectSettings(
         seed=config.seed,
         workers=config.workers or os.cpu_count() or 1,
@@ -205,3 +218,13 @@ def rows_of(
             )
         )
     return rows
+
+
+def time_row(config: EvaluateConfig, row: Row) -> DecodeTimes:
+    """Decode times of a row's decoder on the first of its shots, on one core and nothing else."""
+    resolved = resolve_decoder(row.decoder, custom=custom_decoders_of(config.custom_decoders))
+    checked = checked_model(resolved.error_model, row.point.circuit)
+    compiled = resolved.decoder.compile_decoder_for_dem(dem=checked.error_model)
+    events, _ = NumberedShots(row.point.circuit, seed=config.seed).take(0, _TIMED_SHOTS)
+    batch = resolved.batch_shots
+    return decode_times(compiled, events, **({"batch_shots": batch} if batch else {}))

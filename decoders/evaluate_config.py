@@ -44,15 +44,15 @@ class CodeRecipe(Recipe):
     distance: Annotated[tuple[Distance, ...], BeforeValidator(listed)] = Field(
         min_length=1, description="One distance, or a list to sweep."
     )
-    rounds: Annotated[
-        tuple[Rounds | Literal["distance"], ...], BeforeValidator(listed)
-    ] = Field(
+    rounds: Annotated[tuple[Rounds | Literal["distance"], ...], BeforeValidator(listed)] = Field(
         default=("distance",),
         min_length=1,
         description="Rounds of stabilizer measurement: a number, a list, or 'distance'.",
     )
     basis: Annotated[tuple[Literal["X", "Z"], ...], BeforeValidator(listed)] = Field(
-        default=("Z",), min_length=1, description="The logical basis that is kept: 'X', 'Z' or both."
+        default=("Z",),
+        min_length=1,
+        description="The logical basis that is kept: 'X', 'Z' or both.",
     )
 
     def rounds_for(self, distance: int) -> list[int]:
@@ -63,9 +63,7 @@ class CodeRecipe(Recipe):
 class StopRecipe(Recipe):
     """When a row has enough: whatever comes first."""
 
-    max_shots: int = Field(
-        default=100_000, ge=1, description="Shots a row takes at the most."
-    )
+    max_shots: int = Field(default=100_000, ge=1, description="Shots a row takes at the most.")
     max_errors: int | None = Field(
         default=None, ge=1, description="Errors after which a row is done."
     )
@@ -81,9 +79,7 @@ class EvaluateConfig(Recipe):
     """A sweep: every circuit with every noise and every decoder."""
 
     title: str = Field(default="Logical error rates", description="Stands above the pictures.")
-    seed: int = Field(
-        default=1, ge=0, lt=2**63, description="The same seed gives the same shots."
-    )
+    seed: int = Field(default=1, ge=0, lt=2**63, description="The same seed gives the same shots.")
     code: CodeRecipe | None = Field(default=None, description="A named code; or give `circuits`.")
     circuits: Annotated[tuple[pathlib.Path, ...], BeforeValidator(listed)] = Field(
         default=(), description="Your own .stim files (paths from the working folder)."
@@ -118,5 +114,7 @@ class EvaluateConfig(Recipe):
         if (self.code is None) == (not self.circuits):
             raise ValueError("give either a [code] table or `circuits`, and not both")
         if self.code is not None and not self.noise:
-            raise ValueError("a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005")
+            raise ValueError(
+                "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
+            )
         return self

@@ -16,7 +16,7 @@ from decoders.sampling import PanelSampler, ShotLedger, outcomes_of, ranges_of
 
 @dataclasses.dataclass(frozen=True)
 class Recount:
-    """A row of the CSV and the same shots counted again; outcomes by pattern (see `PanelSampler`)."""
+    """A row of the CSV and its shots counted again; outcomes by pattern (see `PanelSampler`)."""
 
     row: sinter.TaskStats
     before: dict[str, int]

@@ -1,8 +1,9 @@
 """The sinter sampler behind every count: numbered shots, whole batches, several decoders at once.
 
-sinter hands at most 1,024 shots to a decoder and starts from one; through its `Sampler` interface a
-decoder gets the batch it wants instead. sinter has no seeds; here each call takes the next numbered
-shots from a ledger that the workers share, so no shot is drawn twice and each row says which it holds.
+sinter hands at most 1,024 shots to a decoder and starts from one; through its `Sampler` interface
+a decoder gets the batch it wants instead. sinter has no seeds; here each call takes the next
+numbered shots from a ledger that the workers share, so that no shot is drawn twice and each row of
+the CSV says which it holds.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class ShotLedger:
         self._taken: Any = context.Array("q", max(len(self._pending), 1))
 
     def claim(self, strong_id: str, wanted: int) -> Range:
-        """The next at most `wanted` shots of a task, cut at a shard's edge where that costs nothing."""
+        """The next at most `wanted` shots of a task, cut at a shard's edge where that is free."""
         slot = self._index[strong_id]
         with self._taken.get_lock():
             offset = self._taken[slot]
@@ -120,7 +121,7 @@ class PanelSampler(sinter.Sampler):
 
 
 class _CompiledPanel(sinter.CompiledSampler):
-    """A panel compiled for one task; each `sample` call is one range of shots, one row of the CSV."""
+    """A panel compiled for one task; each `sample` call is one range of shots, one CSV row."""
 
     def __init__(self, sampler: PanelSampler, task: sinter.Task):
         if task.circuit is None or task.detector_error_model is None:
@@ -195,9 +196,7 @@ class _Seat:
         return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
 
-def judge(
-    answers: Any, flips: Bits, *, decoder: str
-) -> tuple[npt.NDArray[np.uint8], Bits]:
+def judge(answers: Any, flips: Bits, *, decoder: str) -> tuple[npt.NDArray[np.uint8], Bits]:
     """Right (0), erred (1) or declined (2) for each shot, and the observable bits it got wrong.
 
     An answer may have one byte more than the observables need: nonzero there means that the
@@ -206,7 +205,9 @@ def judge(
     shots, width = flips.shape
     good = isinstance(answers, np.ndarray) and answers.dtype == np.uint8 and answers.ndim == 2
     if not good or answers.shape[0] != shots or answers.shape[1] not in (width, width + 1):
-        got = f"{answers.dtype}{answers.shape}" if isinstance(answers, np.ndarray) else repr(answers)
+        got = (
+            f"{answers.dtype}{answers.shape}" if isinstance(answers, np.ndarray) else repr(answers)
+        )
         raise ValueError(
             f"decoder {decoder} must answer with uint8({shots}, {width}), "
             f"or one column more to decline shots, got {got}"

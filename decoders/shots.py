@@ -34,7 +34,8 @@ def circuit_key(circuit: stim.Circuit) -> bytes:
 class NumberedShots:
     """The numbered shots of one circuit under one seed, bit-packed as stim packs them.
 
-    >>> circuit = stim.Circuit("X_ERROR(0.1) 0\\nM 0\\nDETECTOR rec[-1]\\nOBSERVABLE_INCLUDE(0) rec[-1]")
+    >>> noisy = "X_ERROR(0.1) 0\\nM 0\\nDETECTOR rec[-1]\\nOBSERVABLE_INCLUDE(0) rec[-1]"
+    >>> circuit = stim.Circuit(noisy)
     >>> shots = NumberedShots(circuit, seed=1)
     >>> events, flips = shots.take(1000, 3000)
     >>> events.shape, bool((shots.take(1500, 1501)[0] == events[500:501]).all())
@@ -48,9 +49,11 @@ class NumberedShots:
         self._last: tuple[int, tuple[Bits, Bits]] | None = None
 
     def take(self, start: int, stop: int) -> tuple[Bits, Bits]:
-        """Shots start..stop-1: detection events [shots, bytes] and observable flips [shots, bytes]."""
+        """Detection events and observable flips of shots start..stop-1, each [shots, bytes]."""
         if not 0 <= start < stop:
-            raise ValueError(f"shots must satisfy 0 <= start < stop, got start={start}, stop={stop}")
+            raise ValueError(
+                f"shots must satisfy 0 <= start < stop, got start={start}, stop={stop}"
+            )
         events, flips = [], []
         for shard in range(start // SHARD_SHOTS, (stop - 1) // SHARD_SHOTS + 1):
             first = shard * SHARD_SHOTS

@@ -1,8 +1,9 @@
 """The threshold of a code family: where the curves of different distances cross."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ _SHRINK = 0.85
 # for the surface code with noisy measurements (arXiv:quant-ph/0207088).
 _NU_GUESS = 1.3
 _REPLICAS = 300
+# A threshold that moves by more standard errors than this when the smallest distance is left out
+# is not yet that of large codes.
+_SIGNIFICANT_DRIFT = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,9 @@ class ThresholdFit:
 
     `coefficients` is (A, B, C). `used` and `left_out` split the points by the window. Where
     `chi2_per_dof` is above 1 the standard errors and the interval carry the factor √(χ²/dof).
+    They are statistical: how far the threshold of these distances is known. `drift` is how far it
+    moves when the smallest distance used is left out, its own standard error beside it; both are
+    None where only two distances are left, and finite-size corrections stay unchecked.
     """
 
     p_threshold: float
@@ -49,8 +56,17 @@ class ThresholdFit:
     coefficients: tuple[float, float, float]
     chi2_per_dof: float
     degrees_of_freedom: int
+    drift: float | None
+    drift_standard_error: float | None
     used: tuple[ThresholdPoint, ...] = field(repr=False)
     left_out: tuple[ThresholdPoint, ...] = field(repr=False)
+
+    @property
+    def drifts(self) -> bool:
+        """Whether leaving out the smallest distance moves the threshold by over two sigma."""
+        if self.drift is None or self.drift_standard_error is None:
+            return False
+        return abs(self.drift) > _SIGNIFICANT_DRIFT * self.drift_standard_error
 
     def scaled(self, p: ArrayLike, distance: ArrayLike) -> NDArray[np.float64]:
         """Scaling variable x = (p - p_threshold) distance^(1/nu); shapes broadcast."""
@@ -69,35 +85,56 @@ def fit_threshold(
 ) -> ThresholdFit:
     """Fit the threshold by finite-size scaling (Wang, Harrington, Preskill, quant-ph/0207088).
 
-    The window: points are ordered by |p - p×| d^(1/1.3) around the crossing p× of the smallest and
-    largest distance; the farthest 15 % are dropped again and again until χ² is no rarer than 5 %
-    (or 8 points are left; then χ² says so and widens the errors). Weights are the binomial
-    variances of the fitted rates; uncertainties come from 300 refits to counts drawn from the fit
-    (parametric bootstrap).
+    The window in p: points are ordered by |p - p×| d^(1/1.3) around the crossing p× of the smallest
+    and largest distance; the farthest 15 % are dropped again and again until χ² is no rarer than
+    5 % (or 8 points are left; then χ² says so and widens the errors). The window in distance: while
+    leaving out the smallest distance moves the threshold by over two standard errors of that move,
+    it is left out, down to two distances. Weights are the binomial variances of the fitted rates;
+    uncertainties come from 300 refits to counts drawn from the fit (parametric bootstrap).
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
     data = _Data.of(points)
+    fit = _fit_window(data, confidence, rng)
+    while fit.drifts:
+        data = data.take(np.flatnonzero(data.distance > data.distance.min()))
+        try:
+            fit = _fit_window(_Data.of(data.points), confidence, rng)
+        except ValueError:
+            break  # the larger distances alone do not say enough: the drift stays in the result
+    left_out = Counter(points) - Counter(fit.used)
+    return replace(fit, left_out=tuple(left_out.elements()))
+
+
+def _fit_window(data: "_Data", confidence: float, rng: np.random.Generator) -> ThresholdFit:
+    """Fit all distances of `data`, in the widest window of p that the scaling form describes."""
     crossing = _crossing(data)
     order = np.argsort(np.abs(data.p - crossing) * data.distance ** (1 / _NU_GUESS), kind="stable")
     kept, fit = len(order), None
     while True:
-        inside = np.sort(order[:kept])
-        candidate = _fit(data.take(inside), crossing)
+        window = data.take(np.sort(order[:kept]))
+        candidate = _fit(window, crossing)
         # A fit over too wide a window may leave the data: narrow it before judging.
-        fit = (inside, candidate) if candidate.is_inside(data) else fit
+        fit = (window, candidate) if candidate.is_inside(data) else fit
         if candidate.is_inside(data) and candidate.p_value() >= _ACCEPTED_P_VALUE:
             break
         smaller = max(_FEWEST_POINTS, int(_SHRINK * kept))
         if smaller >= kept or not _is_enough(data.take(order[:smaller]), crossing):
             break
         kept = smaller
+    low, high = data.p.min(), data.p.max()
     if fit is None:
         raise ValueError(
-            f"the scaling fit found no threshold between p = {data.p.min():.4g} and "
-            f"{data.p.max():.4g}: add shots and values of p near the crossing at {crossing:.4g}"
+            f"the scaling fit found no threshold between p = {low:.4g} and {high:.4g}: "
+            f"add shots and values of p near the crossing at {crossing:.4g}"
         )
-    return _with_errors(fit[1], data, fit[0], confidence, rng)
+    result = _with_errors(*fit, confidence, rng)
+    if not low < result.interval[0] <= result.interval[1] < high:
+        raise ValueError(
+            f"the threshold's interval [{result.interval[0]:.4g}, {result.interval[1]:.4g}] is "
+            f"wider than the scan from p = {low:.4g} to {high:.4g}: add shots, or values of p"
+        )
+    return result
 
 
 @dataclass(frozen=True)
@@ -116,6 +153,8 @@ class _Data:
         for point in points:
             if point.shots < 1 or not 0 <= point.errors <= point.shots:
                 raise ValueError(f"errors must be between 0 and shots, shots at least 1: {point}")
+            if not 0 <= point.p <= 1 or point.distance < 1:
+                raise ValueError(f"p must be between 0 and 1, distance at least 1: {point}")
         distances = sorted({point.distance for point in points})
         if len(distances) < 2:
             raise ValueError(
@@ -170,41 +209,45 @@ class _Scaling:
 def _fit(data: _Data, crossing: float) -> _Scaling:
     """Least squares, reweighted with the binomial variance of the fitted rates."""
     observed = data.errors / data.shots
-    rate = (data.errors + 0.5) / (data.shots + 1)
-    start = (crossing, 1 / _NU_GUESS)
-    for _ in range(3):
-        sigma = np.sqrt(rate * (1 - rate) / data.shots)
-        scaling = _minimise(data, observed, sigma, start)
-        rate = scaling.rate(data)
+    scaling = _minimise(
+        data, observed, (data.errors + 0.5) / (data.shots + 1), (crossing, 1 / _NU_GUESS)
+    )
+    for _ in range(2):
         start = (scaling.p_threshold, scaling.inverse_nu)
+        scaling = _minimise(data, observed, scaling.rate(data), start)
     return scaling
 
 
 def _minimise(
     data: _Data,
     observed: NDArray[np.float64],
-    sigma: NDArray[np.float64],
+    rate: NDArray[np.float64],
     start: tuple[float, float],
 ) -> _Scaling:
-    """Least squares over p_th and 1/ν; A, B, C are solved for exactly at each (projection)."""
+    """Least squares over p_th and 1/ν; A, B, C are solved for exactly at each (projection).
+
+    `rate` gives the weights: the inverse binomial variances at these rates.
+    """
     from scipy.optimize import least_squares
 
     unit = math.exp(np.mean(np.log(data.distance)))
+    scale = float(data.p.max())
+    sigma = np.sqrt(rate * (1 - rate) / data.shots)
 
     def project(parameters: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
         exponent = np.clip(parameters[1], -5.0, 5.0)
-        x = (data.p - parameters[0] * start[0]) * (data.distance / unit) ** exponent
-        design = np.stack([np.ones_like(x), x / start[0], (x / start[0]) ** 2], axis=1)
-        design /= sigma[:, None]
+        x = (data.p / scale - parameters[0]) * (data.distance / unit) ** exponent
+        design = np.stack([np.ones_like(x), x, x**2], axis=1) / sigma[:, None]
         solution = np.linalg.lstsq(design, observed / sigma, rcond=None)[0]
         return solution, observed / sigma - design @ solution
 
-    best = least_squares(lambda q: project(q)[1], [1.0, start[1]], method="lm", max_nfev=200)
+    first = [start[0] / scale, start[1]]
+    best = least_squares(lambda q: project(q)[1], first, method="lm", max_nfev=200)
     solution, residual = project(best.x)
     return _Scaling(
-        p_threshold=float(best.x[0] * start[0]),
+        p_threshold=float(best.x[0] * scale),
         inverse_nu=float(np.clip(best.x[1], -5.0, 5.0)),
-        coefficients=solution / start[0] ** np.arange(3),
+        coefficients=solution / scale ** np.arange(3),
         unit=unit,
         chi2=float(residual @ residual),
         degrees_of_freedom=len(observed) - _PARAMETERS,
@@ -212,19 +255,14 @@ def _minimise(
 
 
 def _with_errors(
-    scaling: _Scaling,
-    data: _Data,
-    inside: NDArray[np.intp],
-    confidence: float,
-    rng: np.random.Generator,
+    window: _Data, scaling: _Scaling, confidence: float, rng: np.random.Generator
 ) -> ThresholdFit:
     """Bootstrap the accepted fit and put the result together."""
-    window = data.take(inside)
     rate = scaling.rate(window)
-    sigma = np.sqrt(rate * (1 - rate) / window.shots)
-    start = (scaling.p_threshold, scaling.inverse_nu)
     drawn = rng.binomial(window.shots.astype(np.int64), rate, size=(_REPLICAS, len(rate)))
-    refits = [_minimise(window, row / window.shots, sigma, start) for row in drawn]
+    drawn_rates = drawn / window.shots
+    start = (scaling.p_threshold, scaling.inverse_nu)
+    refits = [_minimise(window, row, rate, start) for row in drawn_rates]
     thresholds = np.array([refit.p_threshold for refit in refits])
     nus = np.array([1 / max(refit.inverse_nu, 1e-3) for refit in refits])
     chi2_per_dof = scaling.chi2 / scaling.degrees_of_freedom
@@ -232,6 +270,7 @@ def _with_errors(
     tail = (1 - confidence) / 2
     ends = np.quantile(thresholds, [tail, 1 - tail]) - scaling.p_threshold
     low, high = scaling.p_threshold + widen * ends
+    drift, drift_error = _drift(window, scaling, drawn_rates, thresholds)
     a, b, c = scaling.coefficients
     stretch = scaling.unit**scaling.inverse_nu
     return ThresholdFit(
@@ -244,9 +283,34 @@ def _with_errors(
         coefficients=(float(a), float(b / stretch), float(c / stretch**2)),
         chi2_per_dof=chi2_per_dof,
         degrees_of_freedom=scaling.degrees_of_freedom,
+        drift=drift,
+        drift_standard_error=None if drift_error is None else widen * drift_error,
         used=window.points,
-        left_out=tuple(np.delete(np.array(data.points, dtype=object), inside)),
+        left_out=(),
     )
+
+
+def _drift(
+    window: _Data,
+    scaling: _Scaling,
+    drawn_rates: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+) -> tuple[float | None, float | None]:
+    """Move of the threshold without the smallest distance, and the spread of that move.
+
+    `drawn_rates` (replicas, points) and their `thresholds` (replicas,) are those of the bootstrap,
+    so that the spread knows how much data the two fits share.
+    """
+    larger = np.flatnonzero(window.distance > window.distance.min())
+    rest = window.take(larger)
+    if len(larger) < _FEWEST_POINTS or len(np.unique(rest.distance)) < 2:
+        return None, None
+    rate = scaling.rate(window)[larger]
+    start = (scaling.p_threshold, scaling.inverse_nu)
+    observed = rest.errors / rest.shots
+    moved = _minimise(rest, observed, rate, start).p_threshold - scaling.p_threshold
+    replicas = [_minimise(rest, row[larger], rate, start).p_threshold for row in drawn_rates]
+    return moved, _spread(np.array(replicas) - thresholds)
 
 
 def _spread(values: NDArray[np.float64]) -> float:

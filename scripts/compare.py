@@ -64,9 +64,14 @@ def run(options: argparse.Namespace) -> int:
     config = validate(_table(options), CompareConfig, source="syndrift compare")
     stem = f"compare-{config.circuit.stem if config.circuit else config.code}"
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
-    run_folder.open_run(folder, "compare", config, may_change=_MAY_CHANGE)
+
+    def begin() -> None:
+        inputs = [path for path in (config.circuit, config.dem) if path is not None]
+        run_folder.open_run(folder, "compare", config, may_change=_MAY_CHANGE, inputs=inputs)
+
+    counts = folder / run_folder.COUNTS
     with run_folder.resumable(folder), progress_bar("comparing") as on_progress:
-        comparison = compare(config, folder / run_folder.COUNTS, on_progress=on_progress)
+        comparison = compare(config, counts, on_checked=begin, on_progress=on_progress)
     result = {**table.comparison_json(comparison), "seed": config.seed, "run": str(folder)}
     (folder / "comparison.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.json:
@@ -82,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     table = {
-        "circuit": _existing(options.circuit),
-        "dem": _existing(options.dem),
+        "circuit": options.circuit,
+        "dem": options.dem,
         "code": options.code,
         "distance": options.distance,
         "rounds": options.rounds,
@@ -102,9 +107,3 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
     elif options.p is not None:
         raise ValueError("--p needs --noise, such as --noise depolarizing")
     return {key: value for key, value in table.items() if value is not None}
-
-
-def _existing(path: pathlib.Path | None) -> pathlib.Path | None:
-    if path is not None and not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    return path

@@ -77,7 +77,7 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _is_key(name: str) -> bool:
-    """Whether a part of pydantic's location is a key of the file, not a name of a type in a union."""
+    """Whether a part of pydantic's location is a key of the file, not a type in a union."""
     return name.replace("_", "").isalnum() and name == name.lower() and name not in _TYPE_NAMES
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from decoders.evaluate import Row
     from decoders.evaluate_config import EvaluateConfig
+    from decoders.timing import DecodeTimes
 
 EPILOG = """\
 examples:
@@ -58,26 +59,39 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
     from decoders.evaluate import evaluate
     from scripts import run_folder
     from scripts.progress import progress_bar
+    from scripts.sweep_results import SweepResults
 
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
-    run_folder.open_run(folder, "evaluate", config, may_change=_MAY_CHANGE)
+
+    def begin() -> None:
+        run_folder.open_run(
+            folder, "evaluate", config, may_change=_MAY_CHANGE, inputs=config.circuits
+        )
+
+    counts = folder / run_folder.COUNTS
     with run_folder.resumable(folder):
         with progress_bar("collecting shots") as on_progress:
-            rows = evaluate(config, folder / run_folder.COUNTS, on_progress=on_progress)
-        result = _Results(config, rows, folder, _single_shot_times(config, rows))
-        result.write(pictures=not options.no_pictures)
-    print(json.dumps(result.as_json()) if options.json else result.as_text())
+            rows = evaluate(config, counts, on_checked=begin, on_progress=on_progress)
+        results = SweepResults(config, rows, _single_shot_times(config, rows), folder)
+        results.write()
+        pictures = [] if options.no_pictures else results.draw()
+    if options.json:
+        print(json.dumps({**results.as_json(), "pictures": [str(path) for path in pictures]}))
+        return 0
+    print(results.as_text())
+    for path in pictures:
+        print(f"  {path}")
     return 0
 
 
 def _single_shot_times(config: EvaluateConfig, rows: Sequence[Row]) -> dict[int, DecodeTimes]:
     """Decode times of each row with a call a shot, by the row's index."""
-    if not config.time_decoders:
-        return {}
     from decoders.evaluate import time_row
     from scripts.progress import progress_bar
 
-    times = {}
+    times: dict[int, DecodeTimes] = {}
+    if not config.time_decoders:
+        return times
     with progress_bar("timing single shots") as on_progress:
         for k, row in enumerate(rows):
             times[k] = time_row(config, row)

@@ -1,4 +1,4 @@
-"""The command `syndrift`: finds the verb, runs it, turns what went wrong into one line and a code."""
+"""The command `syndrift`: finds the verb, runs it, turns errors into one line and a status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 # The verbs and their one-line summaries stand here so that --help imports nothing.
 VERBS = {
-    "doctor": "check the installation: versions, extras, self-tests; says how to mend what is missing",
+    "doctor": "check the installation: versions, extras, self-tests; how to get what is missing",
     "demo": "logical error rates of the surface code, with pictures, in under two minutes",
     "evaluate": "logical error rates over a sweep of codes, noise and decoders, from a config file",
     "compare": "several decoders on the very same shots: who is better, by how much, how surely",

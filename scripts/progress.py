@@ -22,7 +22,6 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
         file=sys.stderr,
         disable=not sys.stderr.isatty(),
     ) as bar:
-
         begun = False
 
         def show(fraction: float) -> None:

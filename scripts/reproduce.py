@@ -64,13 +64,16 @@ def _recount(
     path = options.run / run_folder.CONFIG
     if verb == "evaluate":
         config = load(path, EvaluateConfig)
+        kept = run_folder.kept_inputs(options.run, config.circuits)
+        config = config.model_copy(update={"circuits": tuple(kept)})
         works = [work for _, work in works_of(config)]
     else:
         config = load(path, CompareConfig)
+        given = [key for key in ("circuit", "dem") if getattr(config, key) is not None]
+        kept = run_folder.kept_inputs(options.run, [getattr(config, key) for key in given])
+        config = config.model_copy(update=dict(zip(given, kept, strict=True)))
         works = [prepare(config).work]
-    settings = CollectSettings(
-        seed=config.seed, workers=1, custom_functions=config.custom_decoders
-    )
+    settings = CollectSettings(seed=config.seed, workers=1, custom_functions=config.custom_decoders)
     return recount(
         works,
         options.run / run_folder.COUNTS,

@@ -21,7 +21,7 @@ from scripts.config_file import load
 
 Config = TypeVar("Config", bound=BaseModel)
 
-CONFIG, MANIFEST, COUNTS = "config.toml", "manifest.json", "counts.csv"
+CONFIG, MANIFEST, COUNTS, INPUTS = "config.toml", "manifest.json", "counts.csv", "inputs"
 
 _PACKAGES = ("syndrift", "stim", "sinter", "pymatching", "numpy", "scipy", "ldpc",
              "beliefmatching", "tesseract-decoder", "chromobius")  # fmt: skip
@@ -34,17 +34,24 @@ def default_folder(stem: str, config: BaseModel, *, may_change: Sequence[str]) -
 
 
 def open_run(
-    folder: pathlib.Path, verb: str, config: Config, *, may_change: Sequence[str]
-) -> pathlib.Path:
+    folder: pathlib.Path,
+    verb: str,
+    config: Config,
+    *,
+    may_change: Sequence[str],
+    inputs: Sequence[pathlib.Path] = (),
+) -> None:
     """Begins or goes on with a run; refuses a folder that holds another config's run.
 
     `may_change` names the config's keys that a run may be gone on with under other values,
-    such as when to stop.
+    such as when to stop. `inputs` are the user's own files: the folder keeps a copy.
     """
     if (folder / MANIFEST).exists():
         known = read_manifest(folder)
         if known["verb"] != verb:
-            raise ValueError(f"{folder} holds a run of `syndrift {known['verb']}`: give another --out")
+            raise ValueError(
+                f"{folder} holds a run of `syndrift {known['verb']}`: give another --out"
+            )
         before = load(folder / CONFIG, type(config))
         for key in type(config).model_fields:
             if key not in may_change and getattr(before, key) != getattr(config, key):
@@ -52,9 +59,24 @@ def open_run(
                     f"{folder} holds a run whose `{key}` is different: give another --out"
                 )
     folder.mkdir(parents=True, exist_ok=True)
+    for kept, given in zip(kept_inputs(folder, inputs), inputs, strict=True):
+        _keep(given, kept)
     write_config(folder / CONFIG, config)
     (folder / MANIFEST).write_text(json.dumps(_manifest(verb), indent=2) + "\n", encoding="utf-8")
-    return folder
+
+
+def kept_inputs(folder: pathlib.Path, inputs: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """Where a run keeps its copies of the user's files (two may have the same name)."""
+    return [folder / INPUTS / str(k) / path.name for k, path in enumerate(inputs)]
+
+
+def _keep(given: pathlib.Path, kept: pathlib.Path) -> None:
+    text = given.read_bytes()
+    if kept.exists() and kept.read_bytes() != text:
+        raise ValueError(f"{given} has changed since the run in {kept.parents[2]}: "
+                         f"give another --out")  # fmt: skip
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(text)
 
 
 def write_config(path: pathlib.Path, config: BaseModel) -> None:
@@ -81,7 +103,7 @@ def _manifest(verb: str) -> dict[str, Any]:
         "command": ["syndrift", *sys.argv[1:]],
         "begun": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": {"python": platform.python_version(), **versions()},
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
     }
 
@@ -119,20 +141,20 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _commit() -> str | None:
-    """The commit of this checkout, with `+` if the tree differs from it; None when installed."""
+def commit() -> str | None:
+    """The commit of this checkout, with `+` if its code differs; None when there is no checkout."""
     here = pathlib.Path(__file__).parent
     try:
-        commit = subprocess.run(
+        head = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
+            ["git", "status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs"],
             cwd=here, capture_output=True, text=True, check=True,
         ).stdout.strip()  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("+" if changed else "")
+    return head + ("+" if changed else "")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from typing import Any
 
 from decoders.compare import Comparison, Pair
 from decoders.evaluate import Row
+from decoders.timing import DecodeTimes
+from scripts.report.rows import noise_text
 
 
 def rate(value: float) -> str:
@@ -49,26 +51,50 @@ def interval_text(row: Row) -> str:
     return f"[{rate(low)}, {rate(high)}]"
 
 
-def ler_table(rows: Sequence[Row]) -> str:
-    """The table of `evaluate` and `compare`, columns that say nothing left out."""
-    columns: dict[str, list[str]] = {
+def ler_table(rows: Sequence[Row], times: Mapping[int, DecodeTimes] | None = None) -> str:
+    """The table of `evaluate` and `compare`: what all rows share stands above, nothing is empty.
+
+    `times` are single-shot decode times by the row's index.
+    """
+    said = {
         "code": [row.point.code for row in rows],
+        "basis": [_blank(row.point.basis) for row in rows],
+        "noise": [noise_text(row.point.noise) for row in rows],
+    }
+    shared = [cells[0] for cells in said.values() if len(set(cells)) == 1 and cells[0]]
+    columns = {
+        **{name: cells for name, cells in said.items() if len(set(cells)) > 1},
         "d": [_blank(row.point.distance) for row in rows],
         "rounds": [_blank(row.point.rounds) for row in rows],
-        "basis": [_blank(row.point.basis) for row in rows],
-        "noise": [str(row.point.noise.get("noise", "")) for row in rows],
         "p": [_blank(row.point.p) for row in rows],
         "decoder": [row.decoder for row in rows],
         "shots": [f"{row.shots:,}" for row in rows],
         "errors": [f"{row.errors:,}" for row in rows],
         "declined": [f"{row.declined:,}" for row in rows],
-        "LER per shot": [rate(row.ler) for row in rows],
+        "LER a shot": [rate(row.ler) for row in rows],
         f"{round(rows[0].confidence * 100, 3):g} % interval": [interval_text(row) for row in rows],
-        "LER per round": [rate(row.per_round[0]) if row.per_round else "" for row in rows],
-        "decode": [seconds(row.seconds_per_shot) for row in rows],
+        "LER a round": [rate(row.per_round[0]) if row.per_round else "" for row in rows],
+        **_time_columns(rows, times or {}),
     }
     kept = {name: cells for name, cells in columns.items() if any(cells)}
-    return aligned(list(kept), zip(*kept.values(), strict=True))
+    lines = [aligned(list(kept), zip(*kept.values(), strict=True))]
+    return "\n".join([", ".join(shared), *lines] if shared else lines)
+
+
+def _time_columns(rows: Sequence[Row], times: Mapping[int, DecodeTimes]) -> dict[str, list[str]]:
+    """Batched and, where they were measured, single-shot decode times."""
+    if not times:
+        return {"decode a shot": [seconds(row.seconds_per_shot) for row in rows]}
+    timed = [times[k] for k in range(len(rows))]
+    return {
+        "batched": [seconds(one.batched_seconds_per_shot) for one in timed],
+        "single shot": [seconds(one.single_median_seconds) for one in timed],
+        "99 % within": [seconds(one.single_p99_seconds) for one in timed],
+        "a round": [
+            seconds(one.single_median_seconds / row.point.rounds) if row.point.rounds else ""
+            for row, one in zip(rows, timed, strict=True)
+        ],
+    }
 
 
 def pair_table(pairs: Sequence[Pair]) -> str:

@@ -35,7 +35,13 @@ def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
     on the north and south border), then the Z gauge operators (vertical pairs, by the qubit that
     was the flag). Detectors are the stabilizers, which are products of gauge operators: two
     columns of X, and the surface code's Z plaquettes; and the flags themselves. The logical X is
-    a column, the logical Z a row.
+    a column, the logical Z a row. The flags keep the circuit-level distance at d: without their
+    detectors it is (d + 1) / 2 in the Z basis. Against Z errors it is a Bacon-Shor code, whose X
+    stabilizers grow with d: in the X basis it has no threshold.
+
+    Of the (5 d^2 - 2 d - 1) / 2 qubits, the data come first, at (2 column, 2 row), by rows; then
+    the flags, at odd y, by rows; then the ancillas of the X gauge operators, at odd x. Detectors
+    are at (x, y, t): flags at the flag, Z plaquettes and X double columns at their centre.
     """
     lattice, coordinates = _lattice(distance)
     along = 1 if basis == "X" else 0
@@ -76,7 +82,7 @@ def _lattice(distance: int) -> tuple[_Lattice, dict[int, tuple[float, float]]]:
     return lattice, places
 
 
-def _flag_of(lattice: _Lattice, row: int, col: int) -> tuple[int | None, int | None]:
+def _flags_of(lattice: _Lattice, row: int, col: int) -> tuple[int | None, int | None]:
     """Return the west and east flag of the X gauge operator there: none at weight two."""
     return lattice.flags.get((row, col)), lattice.flags.get((row, col + 1))
 
@@ -84,7 +90,7 @@ def _flag_of(lattice: _Lattice, row: int, col: int) -> tuple[int | None, int | N
 def _flag_checks(lattice: _Lattice) -> list[Check]:
     checks = []
     for row, col in lattice.ancillas:
-        for side, flag in enumerate(_flag_of(lattice, row, col)):
+        for side, flag in enumerate(_flags_of(lattice, row, col)):
             if flag is not None:
                 checks.append(Check((2 * (col + side), 2 * row + 1), ((flag, 0),), "flag"))
     return checks
@@ -103,7 +109,7 @@ def _x_checks(lattice: _Lattice, known: str) -> list[Check]:
 def _z_checks(lattice: _Lattice, known: str) -> list[Check]:
     """The plaquettes without X gauge operator: two vertical pairs of Z, or one on the border."""
     checks = []
-    flagged = {flag for at in lattice.ancillas for flag in _flag_of(lattice, *at)}
+    flagged = {flag for at in lattice.ancillas for flag in _flags_of(lattice, *at)}
     for row in range(lattice.distance - 1):
         for col in range(-1, lattice.distance):
             if (row + col) % 2 == 1:
@@ -121,7 +127,9 @@ def _layers(lattice: _Lattice, stage: tuple[bool, bool, str]) -> list[Layer]:
     first, last, basis = stage
     data, ancillas = list(lattice.data.values()), list(lattice.ancillas.values())
     z_ancillas = list(lattice.flags.values())
-    flags = [flag for at in lattice.ancillas for flag in _flag_of(lattice, *at) if flag is not None]
+    flags = [
+        flag for at in lattice.ancillas for flag in _flags_of(lattice, *at) if flag is not None
+    ]
     x_or_z = "X" if basis == "X" else ""
     steps: list[list[int]] = [[] for _ in range(5)]
     for row, col in lattice.ancillas:
@@ -148,7 +156,7 @@ def _layers(lattice: _Lattice, stage: tuple[bool, bool, str]) -> list[Layer]:
 def _x_gauge_steps(lattice: _Lattice, row: int, col: int) -> list[tuple[int, tuple[int, int]]]:
     """Return (step, (control, target)) of the CX that measure one X gauge operator."""
     ancilla, data = lattice.ancillas[row, col], lattice.data
-    west, east = _flag_of(lattice, row, col)
+    west, east = _flags_of(lattice, row, col)
     if west is None or east is None:
         # Steps at which the flags leave the row of data on the border alone.
         inner = 0 if row < 0 else row

@@ -6,6 +6,8 @@ from itertools import chain
 
 import stim
 
+from decoders.noise.memory import DATA_TAG, ROUND_TAG
+
 Operation = tuple[str, Sequence[int]]
 """A stim gate and its targets."""
 
@@ -70,12 +72,19 @@ class Memory:
     checks: Sequence[Check]
     observables: Sequence[Observable]
 
+    @property
+    def data(self) -> frozenset[int]:
+        """The data qubits: each is in some check."""
+        return frozenset(chain.from_iterable(check.data for check in self.checks))
+
 
 def assemble(memory: Memory, rounds: int) -> stim.Circuit:
     """Return the noiseless circuit of `rounds` rounds; detector coordinates are (x, y, t, ...).
 
     First and last round stand by themselves; those between are one REPEAT block, which begins
-    with a TICK, so that no layer reaches across its border.
+    with a TICK, so that no layer reaches across its border. Tags tell noise models what they
+    could not always infer, with one round for instance: `TICK[round]` begins a round (the first
+    one after the preparation of the data), `M[data]` is the final measurement of the data.
     """
     circuit = stim.Circuit()
     for qubit, place in sorted(memory.coordinates.items()):
@@ -91,14 +100,8 @@ def assemble(memory: Memory, rounds: int) -> stim.Circuit:
 
 
 def _round(memory: Memory, *, first: bool, last: bool) -> stim.Circuit:
-    circuit = stim.Circuit()
     layers = memory.layers(first, last)
-    for index, layer in enumerate(layers):
-        if index or not first:
-            circuit.append("TICK")
-        for gate, targets in layer:
-            if targets:
-                circuit.append(gate, targets)
+    circuit = _ticked(memory, layers, first=first, last=last)
     if not first:
         circuit.append("SHIFT_COORDS", [], (0, 0, 1))
     now = _records(layers)
@@ -115,6 +118,23 @@ def _round(memory: Memory, *, first: bool, last: bool) -> stim.Circuit:
     for index, observable in enumerate(memory.observables):
         if observable.frame:
             _append_observable(circuit, index, [now[outcome] for outcome in observable.frame])
+    return circuit
+
+
+def _ticked(memory: Memory, layers: Sequence[Layer], *, first: bool, last: bool) -> stim.Circuit:
+    """Return the layers of a round with their TICKs and tags, without annotations.
+
+    The first layer of the first round prepares the data, so the round as such begins behind it;
+    every other round begins with a TICK.
+    """
+    circuit = stim.Circuit()
+    for index, layer in enumerate(layers):
+        if index or not first:
+            circuit.append("TICK", [], tag=ROUND_TAG if index == int(first) else "")
+        for gate, targets in layer:
+            ends = last and index == len(layers) - 1 and memory.data.issuperset(targets)
+            if targets:
+                circuit.append(gate, targets, tag=DATA_TAG if ends else "")
     return circuit
 
 

@@ -21,7 +21,13 @@ _ALL = (
         smallest_distance=2,
         odd_only=False,
     ),
-    Code("rotated-surface", "rotated surface code, stim's circuit", rotated_surface),
+    Code(
+        "rotated-surface",
+        "rotated surface code, stim's circuit",
+        rotated_surface,
+        smallest_distance=2,
+        odd_only=False,
+    ),
     Code(
         "unrotated-surface",
         "unrotated surface code, stim's circuit",
@@ -33,6 +39,8 @@ _ALL = (
         "xzzx-surface",
         "XZZX surface code on the rotated lattice, for biased noise (arXiv:2009.07851)",
         xzzx_surface,
+        smallest_distance=2,
+        odd_only=False,
     ),
     Code(
         "color",
@@ -58,12 +66,17 @@ CODES: Mapping[str, Code] = MappingProxyType({code.name: code for code in _ALL})
 
 
 def memory_circuit(code: str, *, distance: int, rounds: int, basis: str = "Z") -> stim.Circuit:
-    """Return the noiseless memory experiment of a code by its name.
+    """Return the noiseless memory experiment of a code by its name, for a noise model to fill.
+
+    TICKs separate its layers, in each of which no qubit takes part in more than one operation.
+    Every detector has coordinates, which end in the time (the round, from 0; color codes add the
+    colour). `basis` is that of the logical states that are prepared and measured. What allowed
+    distances, qubit numbers and coordinates are, each code's own function says.
 
     >>> memory_circuit("rotated-surface", distance=3, rounds=2).num_observables
     1
     """
-    if code not in CODES:
+    if not isinstance(code, str) or code not in CODES:
         # At cutoff 0 there is always a nearest one.
         nearest = difflib.get_close_matches(str(code), CODES, n=1, cutoff=0.0)[0]
         raise ValueError(

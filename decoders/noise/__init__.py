@@ -13,8 +13,9 @@ from typing import Annotated
 from pydantic import Field
 
 from decoders.noise.circuit_level import SI1000, Biased, Depolarizing
-from decoders.noise.heterogeneous import DefaultRates, Heterogeneous, PauliRates, QubitRates
+from decoders.noise.heterogeneous import Heterogeneous
 from decoders.noise.idealized import CodeCapacity, Phenomenological
+from decoders.noise.rates import DefaultRates, DurationsNs, PauliRates, QubitRates, Relaxation
 
 NoiseModel = Annotated[
     Depolarizing | SI1000 | Biased | Phenomenological | CodeCapacity | Heterogeneous,
@@ -40,9 +41,11 @@ __all__ = [
     "CodeCapacity",
     "DefaultRates",
     "Depolarizing",
+    "DurationsNs",
     "Heterogeneous",
     "NoiseModel",
     "PauliRates",
     "Phenomenological",
     "QubitRates",
+    "Relaxation",
 ]

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import stim
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from decoders.noise.instructions import (
     channel,
@@ -17,6 +17,7 @@ from decoders.noise.instructions import (
     operands,
     with_outcome_flip,
 )
+from decoders.noise.rates import OneQubitRate, Probability
 from decoders.noise.walk import Instructions, Layer, Rules, add_noise
 
 Groups = list[tuple[int, ...]]
@@ -118,12 +119,13 @@ class Depolarizing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["depolarizing"] = Field(
-        "depolarizing", description="selects this model: uniform circuit-level depolarizing noise"
+        default="depolarizing",
+        description="selects this model: uniform circuit-level depolarizing noise",
     )
     # Above 3/4 a depolarizing channel no longer is one: more noise would make the state purer.
-    p: float = Field(description="failure rate of every operation", ge=0, le=0.75)
+    p: OneQubitRate = Field(description="failure rate of every operation")
     idle: Literal["tick", "round"] = Field(
-        "tick",
+        default="tick",
         description="'tick': qubits in use that wait in a layer are depolarized with p; 'round': "
         "data qubits are, once at the start of each round, as in stim's generated circuits",
     )
@@ -160,10 +162,12 @@ class SI1000(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["si1000"] = Field(
-        "si1000", description="selects this model: superconducting-inspired noise, 1000 ns cycle"
+        default="si1000",
+        description="selects this model: superconducting-inspired noise, 1000 ns cycle",
     )
     p: float = Field(
         description="failure rate of two-qubit gates, of which the others are multiples",
+        strict=True,
         ge=0,
         le=0.2,
     )
@@ -191,6 +195,11 @@ class SI1000(BaseModel):
         return add_noise(circuit, rules)
 
 
+def _infinity(value: Any) -> Any:
+    """Read what JSON has for inf back."""
+    return math.inf if value == "Infinity" else value
+
+
 class Biased(BaseModel):
     """Circuit-level noise that prefers Z: the bias eta is p_Z / (p_X + p_Y).
 
@@ -205,10 +214,12 @@ class Biased(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     kind: Literal["biased"] = Field(
-        "biased", description="selects this model: circuit-level noise biased towards Z"
+        default="biased", description="selects this model: circuit-level noise biased towards Z"
     )
-    p: float = Field(description="failure rate of every operation", ge=0, le=1)
-    eta: float = Field(description="bias p_Z / (p_X + p_Y); may be inf", gt=0)
+    p: Probability = Field(description="failure rate of every operation")
+    eta: Annotated[float, BeforeValidator(_infinity)] = Field(
+        strict=True, description="bias p_Z / (p_X + p_Y); may be inf", gt=0
+    )
 
     @property
     def summary(self) -> str:
@@ -222,8 +233,9 @@ class Biased(BaseModel):
 
     def two_qubit_rates(self) -> tuple[float, ...]:
         """Return the probabilities of IX, IY, IZ, XI, ..., ZZ after a two-qubit gate."""
-        # Divided by eta, so that infinity is no special case.
-        weight = {"I": 1.0, "X": 0.5 / self.eta, "Y": 0.5 / self.eta, "Z": 1.0}
+        # In units in which w(X) + w(Z) = 1, so that neither end of eta is a special case.
+        x, z = 1 / (1 + 2 * self.eta), 1 / (1 + 0.5 / self.eta)
+        weight = {"I": z, "X": x, "Y": x, "Z": z}
         joint = [weight[a] * weight[b] for a, b in product("IXYZ", repeat=2)][1:]
         total = math.fsum(joint)
         return tuple(self.p * w / total for w in joint)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from decoders.noise.instructions import channel, kind_of, with_outcome_flip
 from decoders.noise.memory import Memory
+from decoders.noise.rates import Probability
 from decoders.noise.walk import Instructions, Rules, add_noise
 
 
@@ -26,11 +27,12 @@ class Phenomenological(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["phenomenological"] = Field(
-        "phenomenological", description="selects this model: data and syndrome errors each round"
+        default="phenomenological",
+        description="selects this model: data and syndrome errors each round",
     )
-    p: float = Field(description="rate of X, and of Z, on a data qubit in a round", ge=0, le=1)
-    q: float | None = Field(
-        None, description="rate of wrong syndrome outcomes; as p if not given", ge=0, le=1
+    p: Probability = Field(description="rate of X, and of Z, on a data qubit in a round")
+    q: Probability | None = Field(
+        default=None, description="rate of wrong syndrome outcomes; as p if not given"
     )
 
     @property
@@ -67,11 +69,12 @@ class CodeCapacity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["code-capacity"] = Field(
-        "code-capacity", description="selects this model: data errors only, before the first round"
+        default="code-capacity",
+        description="selects this model: data errors only, before the first round",
     )
-    p: float = Field(description="error rate of a data qubit", ge=0, le=1)
+    p: Probability = Field(description="error rate of a data qubit")
     channel: Literal["depolarizing", "x", "y", "z", "xz"] = Field(
-        "depolarizing", description="what an error is; 'xz': X and Z independently, p each"
+        default="depolarizing", description="what an error is; 'xz': X and Z independently, p each"
     )
 
     @model_validator(mode="after")

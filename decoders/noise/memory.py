@@ -70,7 +70,7 @@ class Memory:
 
 
 def read_memory(circuit: stim.Circuit) -> Memory:
-    """Return the data qubits and rounds of a circuit, or raise ValueError where they are unclear."""
+    """Return the data qubits and rounds of a circuit; raise ValueError if they are unclear."""
     if not circuit.num_ticks:
         raise ValueError(
             "rounds begin at a TICK, but the circuit has none: put a TICK between its layers"
@@ -118,7 +118,8 @@ def _tagged_data(circuit: stim.Circuit) -> int:
 def _positions(
     circuit: stim.Circuit,
 ) -> Iterator[tuple[int | None, stim.CircuitInstruction]]:
-    for position, instruction in enumerate(circuit):
+    for position in range(len(circuit)):
+        instruction = circuit[position]
         if isinstance(instruction, stim.CircuitRepeatBlock):
             yield from ((None, inner) for inner in instructions_in(instruction.body_copy()))
         else:

@@ -6,7 +6,8 @@ of a block can differ from those between; then they are written out in front of 
 result is instruction for instruction that of the unrolled circuit, folded where that repeats.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import stim
@@ -29,11 +30,12 @@ class Layer:
     """The qubits in use during a layer that nothing acts on, and those it does not collapse.
 
     `uncollapsed` are those neither measured nor reset, gates or not, if any other one is (else
-    it is empty).
+    it is empty). `acts` maps each operation of the layer to its qubits.
     """
 
     idle: list[int]
     uncollapsed: list[int]
+    acts: Mapping[str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,28 @@ class _Later:
 class _State:
     """Where the walk stands; equal states go on equally.
 
-    Masks of the qubits used before the open layer, used in it and collapsed in it; the TICKs so
-    far, counted up to the first round only; what of the syndrome the open round has measured
-    once, and what twice.
+    The mask of the qubits used before the open layer; the names of its operations, each with
+    the mask of its qubits, by name; the TICKs so far, counted up to the first round only; what
+    of the syndrome the open round has measured once, and what twice.
     """
 
     seen: int = 0
-    touched: int = 0
-    collapsed: int = 0
+    acts: tuple[tuple[str, int], ...] = ()
     ticks: int = 0
     started: bool = False
     measured: frozenset[Token] = field(default_factory=frozenset)
     repeated: frozenset[Token] = field(default_factory=frozenset)
+
+    def mask(self, kinds: Collection[str]) -> int:
+        """Return the qubits on which an operation of these kinds acts in the open layer."""
+        mask = 0
+        for name, qubits in self.acts:
+            mask |= qubits if kind_of(name) in kinds else 0
+        return mask
+
+
+_COLLAPSES = frozenset({"reset", "measure", "measure_reset", "joint"})
+_ACTS = _COLLAPSES | {"gate"}
 
 
 def add_noise(circuit: stim.Circuit, rules: Rules) -> stim.Circuit:
@@ -86,7 +98,7 @@ def add_noise(circuit: stim.Circuit, rules: Rules) -> stim.Circuit:
     if rules.idle and not circuit.num_ticks:
         raise ValueError(
             "this noise model adds noise to qubits that wait in a layer, but the circuit has no "
-            "TICK to tell its layers apart: put one between them, or take a model without idling"
+            "TICK to tell its layers apart: put one between them, or use rates without idling"
         )
     memory = read_memory(circuit) if rules.round_start else None
     walk = _Walk(rules, memory)
@@ -107,7 +119,8 @@ class _Walk:
         """Return the noisy version of a circuit or a block's body, and the state after it."""
         noisy = stim.Circuit()
         after = self._after_each(circuit, later, is_top=is_top)
-        for position, instruction in enumerate(circuit):
+        for position in range(len(circuit)):
+            instruction = circuit[position]
             if isinstance(instruction, stim.CircuitRepeatBlock):
                 state = self._repeat(noisy, instruction, state, after[position])
                 continue
@@ -149,13 +162,12 @@ class _Walk:
     def _tick(
         self, noisy: stim.Circuit, tick: stim.CircuitInstruction, state: _State, later: _Later
     ) -> _State:
+        touched = state.mask(_ACTS)
         if self.rules.idle:
-            idle = state.seen & later.qubits & ~state.touched
-            others = (idle | state.touched) & ~state.collapsed if state.collapsed else 0
-            for piece in self.rules.idle(Layer(qubits_of(idle), qubits_of(others))):
+            for piece in self.rules.idle(_layer(state, touched, later)):
                 noisy.append(piece)
         noisy.append(tick)
-        state = replace(state, seen=state.seen | state.touched, touched=0, collapsed=0)
+        state = replace(state, seen=state.seen | touched, acts=())
         if not (self.rules.round_start and self.memory):
             return state
         starts = self._starts_round(tick, state, later)
@@ -180,12 +192,11 @@ class _Walk:
         mask = mask_of(flattened(operands(instruction)))
         if not mask:
             return state
-        collapses = kind_of(instruction.name) != "gate"
-        state = replace(
-            state,
-            touched=state.touched | mask,
-            collapsed=state.collapsed | (mask if collapses else 0),
-        )
+        if self.rules.idle:
+            _refuse_crowded(instruction, mask, state)
+        acts = dict(state.acts)
+        acts[instruction.name] = acts.get(instruction.name, 0) | mask
+        state = replace(state, acts=tuple(sorted(acts.items())))
         if self.memory is None or self.memory.has_round_tags:
             return state
         new = self.memory.syndrome_of(instruction, position)
@@ -229,3 +240,35 @@ class _Walk:
             if whole:
                 after.append(later)
         return after[::-1]
+
+
+def _layer(state: _State, touched: int, later: _Later) -> Layer:
+    """Return the open layer of a state, at its end."""
+    idle = state.seen & later.qubits & ~touched
+    collapsed = state.mask(_COLLAPSES)
+    others = (idle | touched) & ~collapsed if collapsed else 0
+    acts = {name: qubits_of(mask) for name, mask in state.acts}
+    return Layer(qubits_of(idle), qubits_of(others), acts)
+
+
+def _refuse_crowded(instruction: stim.CircuitInstruction, mask: int, state: _State) -> None:
+    """Raise ValueError where one layer acts twice on a qubit, save to measure, then reset it.
+
+    Without a TICK between the two operations, the qubits that wait for the second would not be
+    seen to wait.
+    """
+    is_gate = kind_of(instruction.name) == "gate"
+    twice = qubits_of(mask & state.mask(_ACTS if is_gate else {"gate"}))
+    if is_gate:
+        twice += _repeated(instruction)
+    if twice:
+        raise ValueError(
+            f"this noise model adds noise to qubits that wait in a layer, but '{instruction.name}' "
+            f"acts on qubit {twice[0]} after another gate, reset or measurement of the same layer: "
+            "put a TICK between the two"
+        )
+
+
+def _repeated(instruction: stim.CircuitInstruction) -> list[int]:
+    counts = Counter(flattened(operands(instruction)))
+    return [qubit for qubit, count in counts.items() if count > 1]

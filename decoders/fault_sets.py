@@ -1,0 +1,327 @@
+"""Sets of a detector error model's mechanisms: their symptoms, their odds, and Markov moves on them.
+
+A shot of a detector error model (DEM) is a set E of independent mechanisms, each in it with its own
+probability p. The tilted law at `scale` s multiplies the odds p/(1-p) of the mechanisms that can
+matter to an observable by s, and is still a product: pi_s(E) = prod_{i in E} g_i / Z(s) with
+g_i = s_i p_i/(1-p_i) and Z(s) = prod_i (1 + g_i).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import stim
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+
+# Of the Markov moves, this share swaps a mechanism for a neighbour; the rest add or remove one.
+_SWAP_SHARE = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class FaultModel:
+    """The n distinct mechanisms of a DEM; mechanisms with the same symptom are merged, exactly.
+
+    `odds` [n] are p/(1-p). `relevant` [n] marks those that can matter to an observable. `symptoms`
+    [n + 1, bytes] are detectors, then observables, each bit-packed as sinter has them; the last row
+    is zero, so that the index n stands for no mechanism. The neighbours of i, the mechanisms that
+    share a detector with it, are `neighbours[first[i] : first[i + 1]]`, and `running_odds` [.. + 1]
+    are the sums of odds along that list.
+    """
+
+    odds: Floats
+    relevant: Bools
+    symptoms: Bytes
+    detector_bytes: int
+    first: Ints
+    neighbours: Ints
+    running_odds: Floats
+
+    @property
+    def size(self) -> int:
+        """The number n of distinct mechanisms."""
+        return len(self.odds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tilt:
+    """The tilted law at one scale: `tilted_odds` [n], their running sum [n], and ln Z."""
+
+    scale: float
+    tilted_odds: Floats
+    running: Floats
+    log_normalisation: float
+
+    @property
+    def total(self) -> float:
+        """The sum of the tilted odds: about the mean size of a set while all are small."""
+        return float(self.running[-1])
+
+
+@dataclasses.dataclass(frozen=True)
+class FaultSets:
+    """m sets of mechanisms.
+
+    `members` [m, width] are indices, padded with n; `sizes` and `relevant_sizes` [m] count all
+    members and the relevant ones; `symptoms` [m, bytes]; `ancestors` [m] number the independent
+    draws from which the sets descend.
+    """
+
+    members: Ints
+    sizes: Ints
+    relevant_sizes: Ints
+    symptoms: Bytes
+    ancestors: Ints
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def take(self, which: npt.NDArray[np.bool_] | Ints) -> FaultSets:
+        """The sets at `which` (indices or mask)."""
+        return FaultSets(
+            self.members[which],
+            self.sizes[which],
+            self.relevant_sizes[which],
+            self.symptoms[which],
+            self.ancestors[which],
+        )
+
+
+def fault_model(error_model: stim.DetectorErrorModel) -> FaultModel:
+    """Reads the mechanisms of a DEM; `repeat` blocks are flattened, separators `^` are heeded.
+
+    A mechanism is relevant unless all its detectors lie in parts of the decoding graph without an
+    observable (in a surface-code memory of one basis: errors that only the other basis sees). The
+    parts are those that the DEM's own decomposition shows; without one, all are relevant as a rule.
+    """
+    detectors, observables = error_model.num_detectors, error_model.num_observables
+    merged: dict[frozenset[int], float] = {}
+    touched: dict[frozenset[int], bool] = {}
+    instructions = list(_mechanisms(error_model))
+    can_matter = _parts_with_observable(instructions, detectors)
+    for probability, pieces in instructions:
+        symptom: frozenset[int] = frozenset()
+        for piece in pieces:
+            symptom ^= frozenset(piece)
+        before = merged.get(symptom, 0.0)
+        merged[symptom] = before + probability - 2 * before * probability
+        touched[symptom] = touched.get(symptom, False) or any(
+            target >= detectors or can_matter[target] for piece in pieces for target in piece
+        )
+    merged.pop(frozenset(), None)
+    merged = {symptom: p for symptom, p in merged.items() if p > 0}
+    if not merged:
+        raise ValueError("the error model has no mechanism of nonzero probability: nothing can fail")
+    if max(merged.values()) >= 1:
+        raise ValueError("the error model has a mechanism of probability 1; expected below 1")
+    rates = np.array(list(merged.values()))
+    bits = np.zeros((len(merged) + 1, detectors + observables), dtype=np.uint8)
+    for k, symptom in enumerate(merged):
+        bits[k, list(symptom)] = 1
+    odds = rates / (1 - rates)
+    packed = [
+        np.packbits(part, axis=1, bitorder="little")
+        for part in (bits[:, :detectors], bits[:, detectors:])
+    ]
+    return FaultModel(
+        odds,
+        np.array([touched[symptom] for symptom in merged]),
+        np.concatenate(packed, axis=1),
+        packed[0].shape[1],
+        *_neighbours(bits[:-1, :detectors], odds),
+    )
+
+
+def _mechanisms(
+    error_model: stim.DetectorErrorModel,
+) -> Iterator[tuple[float, list[list[int]]]]:
+    """Probability and pieces of each mechanism; observable k is the number detectors + k."""
+    detectors = error_model.num_detectors
+    for instruction in error_model.flattened():
+        if instruction.type != "error":
+            continue
+        pieces: list[list[int]] = [[]]
+        for target in instruction.targets_copy():
+            if target.is_separator():
+                pieces.append([])
+            else:
+                offset = detectors if target.is_logical_observable_id() else 0
+                pieces[-1].append(offset + target.val)
+        yield instruction.args_copy()[0], pieces
+
+
+def _parts_with_observable(
+    instructions: Sequence[tuple[float, list[list[int]]]], detectors: int
+) -> Bools:
+    """For each detector: does its connected part of the decoding graph hold an observable?"""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    pieces = [piece for _, pieces in instructions for piece in pieces]
+    inside = [[target for target in piece if target < detectors] for piece in pieces]
+    links = [(piece[0], other) for piece in inside for other in piece[1:]]
+    rows, columns = np.array(links, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_matrix((np.ones(len(links)), (rows, columns)), shape=(detectors, detectors))
+    parts, label = connected_components(graph, directed=False)
+    holds = np.zeros(parts, dtype=bool)
+    for piece, seen in zip(pieces, inside, strict=True):
+        if len(seen) < len(piece):
+            holds[label[seen]] = True
+    return holds[label]
+
+
+def _neighbours(detector_bits: Bytes, odds: Floats) -> tuple[Ints, Ints, Floats]:
+    """`first`, `neighbours` and `running_odds` of the mechanisms with these detectors [n, d]."""
+    from scipy.sparse import csr_matrix
+
+    incidence = csr_matrix(detector_bits.astype(np.int32))
+    shared = (incidence @ incidence.T).tocsr()
+    shared.setdiag(0)
+    shared.eliminate_zeros()
+    neighbours = shared.indices.astype(np.int64)
+    running = np.concatenate([[0.0], np.cumsum(odds[neighbours])])
+    return shared.indptr.astype(np.int64), neighbours, running
+
+
+def tilt(model: FaultModel, scale: float) -> Tilt:
+    """The law with the odds of the relevant mechanisms multiplied by `scale`."""
+    tilted = np.where(model.relevant, scale, 1.0) * model.odds
+    return Tilt(scale, tilted, np.cumsum(tilted), float(np.log1p(tilted).sum()))
+
+
+def draw(model: FaultModel, law: Tilt, shots: int, rng: np.random.Generator) -> FaultSets:
+    """`shots` independent sets from the tilted law, each its own ancestor.
+
+    A mechanism of probability q = g/(1+g) is in a set when it is hit at all by a Poisson process of
+    intensity -ln(1-q) = ln(1+g): as many hits as the law has in all, then which, and repeats go.
+    """
+    hits = np.cumsum(np.log1p(law.tilted_odds))
+    sizes = rng.poisson(hits[-1], shots)
+    width = int(sizes.max(initial=0)) + 1
+    which = np.searchsorted(hits, rng.random(int(sizes.sum())) * hits[-1], side="right")
+    members = np.full((shots, width), model.size, dtype=np.int64)
+    members[np.arange(width) < sizes[:, np.newaxis]] = np.minimum(which, model.size - 1)
+    members.sort(axis=1)
+    members[:, 1:][members[:, 1:] == members[:, :-1]] = model.size
+    members.sort(axis=1)
+    symptoms = np.bitwise_xor.reduce(model.symptoms[members], axis=1)
+    relevant = np.append(model.relevant, False)[members].sum(axis=1)
+    sizes = np.count_nonzero(members < model.size, axis=1)
+    return FaultSets(members, sizes, relevant, symptoms, np.arange(shots))
+
+
+def join(parts: Sequence[FaultSets], padding: int) -> FaultSets:
+    """The sets of all parts, one after the other."""
+    width = max(part.members.shape[1] for part in parts)
+    members = [_widen(part.members, width, padding) for part in parts]
+    return FaultSets(
+        np.concatenate(members),
+        np.concatenate([part.sizes for part in parts]),
+        np.concatenate([part.relevant_sizes for part in parts]),
+        np.concatenate([part.symptoms for part in parts]),
+        np.concatenate([part.ancestors for part in parts]),
+    )
+
+
+def _widen(members: Ints, width: int, padding: int) -> Ints:
+    more = width - members.shape[1]
+    return np.pad(members, ((0, 0), (0, more)), constant_values=padding) if more else members
+
+
+@dataclasses.dataclass(frozen=True)
+class _Proposal:
+    """For each set: the slot it changes, what goes, what comes (n: nothing), and whether to try."""
+
+    slot: Ints
+    old: Ints
+    new: Ints
+    tried: Bools
+
+
+def move(
+    model: FaultModel,
+    law: Tilt,
+    sets: FaultSets,
+    fails: Callable[[Bytes], Bools],
+    rng: np.random.Generator,
+) -> tuple[FaultSets, int]:
+    """One Metropolis-Hastings step of every set, leaving the law restricted to `fails` invariant.
+
+    Adds, removes or swaps one mechanism; a step that would leave the failing sets is refused. One
+    call of `fails`, with the symptoms of the sets that pass the Metropolis test. Returns the sets
+    and how many of them moved.
+    """
+    proposal = _propose(model, law, sets, rng)
+    tried = np.flatnonzero(proposal.tried)
+    old, new = proposal.old[tried], proposal.new[tried]
+    symptoms = sets.symptoms[tried] ^ model.symptoms[old] ^ model.symptoms[new]
+    failing = fails(symptoms)
+    moved, old, new = tried[failing], old[failing], new[failing]
+    result = dataclasses.replace(
+        sets,
+        members=_widen(sets.members, max(sets.members.shape[1], int(sets.sizes.max()) + 2), model.size)
+        + 0,
+        sizes=sets.sizes.copy(),
+        relevant_sizes=sets.relevant_sizes.copy(),
+        symptoms=sets.symptoms.copy(),
+    )
+    result.symptoms[moved] = symptoms[failing]
+    relevant = np.append(model.relevant, False).astype(np.int64)
+    result.relevant_sizes[moved] += relevant[new] - relevant[old]
+    result.members[moved, proposal.slot[moved]] = new
+    # A removal leaves a gap: the last member moves into it.
+    gap = moved[new == model.size]
+    last = result.sizes[gap] - 1
+    result.members[gap, proposal.slot[gap]] = result.members[gap, last]
+    result.members[gap, last] = model.size
+    result.sizes[moved] += (new < model.size).astype(np.int64) - (old < model.size)
+    return result, len(moved)
+
+
+def _propose(
+    model: FaultModel, law: Tilt, sets: FaultSets, rng: np.random.Generator
+) -> _Proposal:
+    """Draws a move for each set and does the Metropolis test of all that needs no decoder.
+
+    With g the tilted odds, G their sum, S(i) the odds of the neighbours of i: adding i (drawn with
+    g_i/G) has ratio G/(|E|+1), removing one of |E| has |E|/G, and swapping i for its neighbour j
+    (drawn with odds_j/S(i)) has (s_j/s_i) S(i)/S(j).
+    """
+    count, nothing = len(sets), model.size
+    kind, test, place, pick = rng.random((4, count))
+    swap = kind < _SWAP_SHARE
+    add = ~swap & (kind < (1 + _SWAP_SHARE) / 2)
+    slot = np.where(add, sets.sizes, (place * sets.sizes).astype(np.int64))
+    some = sets.sizes > 0
+    old = np.where(add | ~some, nothing, sets.members[np.arange(count), np.minimum(slot, sets.members.shape[1] - 1)])
+    start = np.minimum(old, nothing - 1)
+    drawn = np.minimum(np.searchsorted(law.running, pick * law.total, side="right"), nothing - 1)
+    beside, mass = _draw_neighbour(model, start, pick)
+    new = np.where(swap, beside, np.where(add, drawn, nothing))
+    end = np.minimum(new, nothing - 1)
+    back = model.running_odds[model.first[end + 1]] - model.running_odds[model.first[end]]
+    scales = np.where(model.relevant, law.scale, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(
+            add,
+            law.total / (sets.sizes + 1),
+            np.where(swap, scales[end] / scales[start] * mass / back, sets.sizes / law.total),
+        )
+    possible = (add | some) & (~swap | (mass > 0))
+    repeated = (sets.members == new[:, np.newaxis]).any(axis=1) & (new < nothing)
+    return _Proposal(slot, old, new, possible & ~repeated & (test < ratio))
+
+
+def _draw_neighbour(model: FaultModel, start: Ints, uniform: Floats) -> tuple[Ints, Floats]:
+    """A neighbour of each of `start`, in proportion to its odds, and the neighbours' total odds."""
+    first, end = model.first[start], model.first[start + 1]
+    mass = model.running_odds[end] - model.running_odds[first]
+    at = np.searchsorted(model.running_odds, model.running_odds[first] + uniform * mass, "right") - 1
+    at = np.clip(at, first, np.maximum(end - 1, first))
+    return model.neighbours[np.minimum(at, len(model.neighbours) - 1)], mass

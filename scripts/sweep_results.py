@@ -1,0 +1,145 @@
+"""What a sweep leaves in its folder: the table as CSV and JSON, the fits, the pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from decoders.conclude import Conclusion, suppression, thresholds
+from decoders.evaluate import Row
+from decoders.evaluate_config import EvaluateConfig
+from decoders.statistics import LambdaFit
+from decoders.threshold import ThresholdFit
+from decoders.timing import DecodeTimes
+from scripts import table
+
+TABLE, RESULTS = "table.csv", "results.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepResults:
+    """The rows of a sweep, their single-shot times (by the row's index), the run's folder."""
+
+    config: EvaluateConfig
+    rows: Sequence[Row]
+    times: Mapping[int, DecodeTimes]
+    folder: pathlib.Path
+
+    @functools.cached_property
+    def suppression(self) -> list[Conclusion]:
+        """Λ of every curve."""
+        return suppression(self.rows, seed=self.config.seed, confidence=self.config.confidence)
+
+    @functools.cached_property
+    def thresholds(self) -> list[Conclusion]:
+        """The threshold of every curve, where the config asks for it."""
+        if not self.config.threshold:
+            return []
+        return thresholds(self.rows, seed=self.config.seed, confidence=self.config.confidence)
+
+    def write(self) -> None:
+        """Writes table.csv and results.json."""
+        table.write_csv(self.folder / TABLE, [self._flat(k) for k in range(len(self.rows))])
+        text = json.dumps(self.as_json(), indent=2) + "\n"
+        (self.folder / RESULTS).write_text(text, encoding="utf-8")
+
+    def draw(self) -> list[pathlib.Path]:
+        """Draws the pictures that the sweep has something for; returns the PNG files."""
+        from scripts.report import sweep_pictures
+
+        return sweep_pictures.draw(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as one JSON object."""
+        return {
+            "title": self.config.title,
+            "rows": [self._described(k) for k in range(len(self.rows))],
+            "suppression": [_conclusion_json(conclusion) for conclusion in self.suppression],
+            "thresholds": [_conclusion_json(conclusion) for conclusion in self.thresholds],
+            "confidence": self.config.confidence,
+            "seed": self.config.seed,
+            "run": str(self.folder),
+        }
+
+    def as_text(self) -> str:
+        """Everything for the terminal."""
+        parts = [self.config.title, "", table.ler_table(self.rows, self.times)]
+        found = [one for one in self.suppression if one.fit is not None]
+        said = [_conclusion_text(one) for one in [*found, *self.thresholds]]
+        parts += ["", *said] if said else []
+        parts += ["", f"seed {self.config.seed}; counts, tables and pictures in {self.folder}"]
+        return "\n".join(parts)
+
+    def _described(self, index: int) -> dict[str, Any]:
+        row = self.rows[index]
+        point = row.point
+        described: dict[str, Any] = {
+            "code": point.code,
+            "distance": point.distance,
+            "rounds": point.rounds,
+            "basis": point.basis,
+            "noise": dict(point.noise),
+            "decoder": row.decoder,
+            **table.row_json(row),
+        }
+        if index in self.times:
+            described["times"] = dataclasses.asdict(self.times[index])
+        return described
+
+    def _flat(self, index: int) -> dict[str, Any]:
+        """One line of table.csv: what is nested becomes columns of its own."""
+        described = self._described(index)
+        noise = described.pop("noise")
+        low, high = described.pop("interval")
+        per_round = described.pop("interval_per_round") or ("", "")
+        times = described.pop("times", {})
+        by_observable = described.pop("ler_by_observable")
+        return {
+            **{key: "" if value is None else value for key, value in described.items()},
+            "interval_low": low,
+            "interval_high": high,
+            "interval_per_round_low": per_round[0],
+            "interval_per_round_high": per_round[1],
+            "ler_by_observable": json.dumps(by_observable),
+            "noise": noise.pop("noise", ""),
+            "noise_parameters": json.dumps(noise),
+            **times,
+            "confidence": self.config.confidence,
+            "seed": self.config.seed,
+        }
+
+
+def _conclusion_json(conclusion: Conclusion) -> dict[str, Any]:
+    fit = conclusion.fit
+    result: dict[str, Any] = {"curve": conclusion.curve.label()}
+    if fit is None:
+        return {**result, "value": None, "reason": conclusion.reason}
+    value = fit.value if isinstance(fit, LambdaFit) else fit.p_threshold
+    result |= {
+        "value": value,
+        "standard_error": fit.standard_error,
+        "interval": list(fit.interval),
+        "confidence": fit.confidence,
+        "degrees_of_freedom": fit.degrees_of_freedom,
+    }
+    if isinstance(fit, ThresholdFit):
+        return result | {"chi2_per_dof": fit.chi2_per_dof, "nu": fit.nu}
+    return result | {"chi2": fit.chi2}
+
+
+def _conclusion_text(conclusion: Conclusion) -> str:
+    fit = conclusion.fit
+    if fit is None:
+        return f"no threshold, {conclusion.curve.label()}: {conclusion.reason}"
+    low, high = fit.interval
+    if isinstance(fit, ThresholdFit):
+        return (
+            f"threshold {fit.p_threshold:.5f} [{low:.5f}, {high:.5f}], "
+            f"{conclusion.curve.label()} (χ²/dof {fit.chi2_per_dof:.2g}, "
+            f"{len(fit.used)} of {len(fit.used) + len(fit.left_out)} points)"
+        )
+    return f"Λ = {fit.value:.3g} [{low:.3g}, {high:.3g}], {conclusion.curve.label()}"
