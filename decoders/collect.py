@@ -79,9 +79,16 @@ def collect(
             for key, work in zip(keys, works, strict=True)
         }
         ledger = ShotLedger(pending)
+        max_errors = {
+            key: work.max_errors for key, work in zip(keys, works, strict=True) if work.max_errors
+        }
         samplers = {
             work.decoder: PanelSampler(
-                work.panel, ledger, seed=settings.seed, custom_functions=settings.custom_functions
+                work.panel,
+                ledger,
+                seed=settings.seed,
+                custom_functions=settings.custom_functions,
+                max_errors=max_errors,
             )
             for work in works
         }
@@ -157,8 +164,8 @@ def _check_counted_once(stats: sinter.TaskStats, csv_path: pathlib.Path) -> None
         position = stop
     if sum(stop - start for start, stop in ranges_of(stats.custom_counts)) != stats.shots:
         raise ValueError(
-            f"{csv_path}: rows of {stats.decoder} {stats.json_metadata} do not say which shots they "
-            f"hold; give another --out folder to begin anew"
+            f"{csv_path}: rows of {stats.decoder} {stats.json_metadata} do not say which shots "
+            f"they hold; give another --out folder to begin anew"
         )
 
 

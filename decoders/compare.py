@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import sinter
-import stim
 from pydantic import BeforeValidator, Field, model_validator
 
 from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_decoder
 from decoders.codes import memory_circuit
 from decoders.collect import CollectSettings, Work, collect
-from decoders.dem import CheckedModel, checked_model
-from decoders.evaluate import Point, Row, noise_metadata, rows_of, with_noise
+from decoders.dem import CheckedModel
+from decoders.evaluate import Point, Row, model_for, noise_metadata, rows_of, with_noise
 from decoders.evaluate_config import Distance, Recipe, Rounds, listed
 from decoders.files import read_circuit, read_error_model
 from decoders.noise import NoiseModel
@@ -98,15 +97,16 @@ def point_of(config: CompareConfig) -> Point:
     if config.circuit is not None:
         circuit = read_circuit(config.circuit)
         noisy = with_noise(circuit, config.noise, source=str(config.circuit))
-        return Point(noisy, config.circuit.stem, None, None, None, metadata)
+        return Point(noisy, str(config.circuit), config.circuit.stem, None, None, None, metadata)
     if config.code is None or config.distance is None:
         raise ValueError("give either a circuit or a code with its distance")
     rounds = config.rounds or config.distance
     noiseless = memory_circuit(
         config.code, distance=config.distance, rounds=rounds, basis=config.basis
     )
-    noisy = with_noise(noiseless, config.noise, source=config.code)
-    return Point(noisy, config.code, config.distance, rounds, config.basis, metadata)
+    source = f"{config.code} d={config.distance}"
+    noisy = with_noise(noiseless, config.noise, source=source)
+    return Point(noisy, source, config.code, config.distance, rounds, config.basis, metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,8 +121,7 @@ class Prepared:
 def prepare(config: CompareConfig) -> Prepared:
     """Finds the decoders and checks their error models; ValueError says what cannot be."""
     point = point_of(config)
-    given = read_error_model(config.dem) if config.dem is not None else None
-    panel, notes = _panel(config, point.circuit, given)
+    panel, notes = _panel(config, point)
     work = Work(
         circuit=point.circuit,
         error_model=panel[0][1].error_model,
@@ -163,15 +162,19 @@ def compare(
 
 
 def _panel(
-    config: CompareConfig, circuit: stim.Circuit, given: stim.DetectorErrorModel | None
+    config: CompareConfig, point: Point
 ) -> tuple[list[tuple[ResolvedDecoder, CheckedModel]], list[str]]:
     """The decoders asked for and both PyMatching modes, each with its checked error model."""
     custom = custom_decoders_of(config.custom_decoders)
+    given = None
+    if config.dem is not None:
+        given = read_error_model(config.dem)
+        point = dataclasses.replace(point, source=f"{config.dem} with {point.source}")
     panel, notes = [], []
     for name in dict.fromkeys((*config.decoders, *REFERENCES)):
         decoder = resolve_decoder(name, custom=custom)
         try:
-            checked = checked_model(decoder.error_model, circuit, given)
+            checked = model_for(decoder, point, given)
         except ValueError as refusal:
             if name in config.decoders:
                 raise

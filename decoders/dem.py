@@ -281,7 +281,9 @@ def _decomposed(
         own = circuit_model(circuit, decomposed=True)
     except ValueError:
         own = stim.DetectorErrorModel()
-    as_circuit = {mechanism.symptoms: mechanism.parts for mechanism in mechanisms(own)}
+    # One error may come apart in several ways (XY or YX of a pair): the likeliest is taken.
+    by_likelihood = sorted(mechanisms(own), key=lambda mechanism: mechanism.probability)
+    as_circuit = {mechanism.symptoms: mechanism.parts for mechanism in by_likelihood}
     graph = _Graph(mechanisms(given))
     model = stim.DetectorErrorModel()
     by_circuit, by_graph, stuck = 0, 0, []

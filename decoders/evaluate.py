@@ -12,10 +12,10 @@ from typing import Any
 import sinter
 import stim
 
-from decoders.baselines import custom_decoders_of, resolve_decoder
+from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_decoder
 from decoders.codes import memory_circuit
 from decoders.collect import CollectSettings, Work, collect
-from decoders.dem import checked_model
+from decoders.dem import CheckedModel, checked_model
 from decoders.evaluate_config import EvaluateConfig
 from decoders.files import read_circuit
 from decoders.noise import NoiseModel
@@ -33,9 +33,13 @@ _TIMED_SHOTS = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One circuit of a sweep and its coordinates, as they go into the CSV and the pictures."""
+    """One circuit of a sweep and its coordinates, as they go into the CSV and the pictures.
+
+    `source` is what an error message calls it: a path, or a code with its distance.
+    """
 
     circuit: stim.Circuit
+    source: str
     code: str
     distance: int | None
     rounds: int | None
@@ -106,15 +110,26 @@ def points_of(config: EvaluateConfig) -> Iterator[Point]:
     if config.circuits:
         for path, noise in itertools.product(config.circuits, noises):
             circuit = with_noise(read_circuit(path), noise, source=str(path))
-            yield Point(circuit, path.stem, None, None, None, noise_metadata(noise))
+            yield Point(circuit, str(path), path.stem, None, None, None, noise_metadata(noise))
         return
     assert config.code is not None  # the config's own check
     code = config.code
     for basis, noise, distance in itertools.product(code.basis, noises, code.distance):
         for rounds in code.rounds_for(distance):
             noiseless = memory_circuit(code.name, distance=distance, rounds=rounds, basis=basis)
-            circuit = with_noise(noiseless, noise, source=code.name)
-            yield Point(circuit, code.name, distance, rounds, basis, noise_metadata(noise))
+            source = f"{code.name} d={distance}"
+            circuit = with_noise(noiseless, noise, source=source)
+            yield Point(circuit, source, code.name, distance, rounds, basis, noise_metadata(noise))
+
+
+def model_for(
+    decoder: ResolvedDecoder, point: Point, given: stim.DetectorErrorModel | None = None
+) -> CheckedModel:
+    """The point's error model, or the `given` one, as the decoder takes it, checked."""
+    try:
+        return checked_model(decoder.error_model, point.circuit, given)
+    except ValueError as error:
+        raise ValueError(f"{point.source}, decoder {decoder.name}: {error}") from error
 
 
 def with_noise(circuit: stim.Circuit, noise: NoiseModel | None, *, source: str) -> stim.Circuit:
@@ -173,7 +188,7 @@ def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
                 point,
                 Work(
                     circuit=point.circuit,
-                    error_model=checked_model(decoder.error_model, point.circuit).error_model,
+                    error_model=model_for(decoder, point).error_model,
                     panel=(Panelist(decoder.name, decoder.spec),),
                     metadata={**point.metadata(), "seed": config.seed},
                     max_shots=max_shots,
@@ -223,8 +238,8 @@ def rows_of(
 def time_row(config: EvaluateConfig, row: Row) -> DecodeTimes:
     """Decode times of a row's decoder on the first of its shots, on one core and nothing else."""
     resolved = resolve_decoder(row.decoder, custom=custom_decoders_of(config.custom_decoders))
-    checked = checked_model(resolved.error_model, row.point.circuit)
-    compiled = resolved.decoder.compile_decoder_for_dem(dem=checked.error_model)
+    model = model_for(resolved, row.point).error_model
+    compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
     events, _ = NumberedShots(row.point.circuit, seed=config.seed).take(0, _TIMED_SHOTS)
     batch = resolved.batch_shots
     return decode_times(compiled, events, **({"batch_shots": batch} if batch else {}))

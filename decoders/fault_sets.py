@@ -22,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 
 # Of the Markov moves, this share swaps a mechanism for a neighbour; the rest add or remove one.
 _SWAP_SHARE = 0.3
+# This share is made among the relevant mechanisms: on the others the weights do not depend.
+_RELEVANT_SHARE = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +32,9 @@ class FaultModel:
 
     `odds` [n] are p/(1-p). `relevant` [n] marks those that can matter to an observable. `symptoms`
     [n + 1, bytes] are detectors, then observables, each bit-packed as sinter has them; the last row
-    is zero, so that the index n stands for no mechanism. The neighbours of i, the mechanisms that
-    share a detector with it, are `neighbours[first[i] : first[i + 1]]`, and `running_odds` [.. + 1]
-    are the sums of odds along that list.
+    is zero, so that the index n stands for no mechanism. The neighbours of i, the mechanisms as
+    relevant as i that share a detector with it, are `neighbours[first[i] : first[i + 1]]`, and
+    `running_odds` [.. + 1] are the sums of odds along that list.
     """
 
     odds: Floats
@@ -51,17 +53,27 @@ class FaultModel:
 
 @dataclasses.dataclass(frozen=True)
 class Tilt:
-    """The tilted law at one scale: `tilted_odds` [n], their running sum [n], and ln Z."""
+    """The tilted law at one scale: `tilted_odds` [n] and ln Z.
+
+    `running` [n] sums the tilted odds, those of the irrelevant mechanisms first, in the order
+    `order` [n]; `split` is their number.
+    """
 
     scale: float
     tilted_odds: Floats
-    running: Floats
     log_normalisation: float
+    order: Ints
+    running: Floats
+    split: int
 
-    @property
-    def total(self) -> float:
-        """The sum of the tilted odds: about the mean size of a set while all are small."""
-        return float(self.running[-1])
+    def draw_among(self, relevant: Bools, uniform: Floats) -> tuple[Ints, Floats]:
+        """A mechanism of the kind asked for, in proportion to its odds, and the kind's total."""
+        below = self.running[self.split - 1] if self.split else 0.0
+        start = np.where(relevant, below, 0.0)
+        total = np.where(relevant, self.running[-1] - below, below)
+        at = np.searchsorted(self.running, start + uniform * total, side="right")
+        last = np.where(relevant, len(self.order), max(self.split, 1)) - 1
+        return self.order[np.minimum(at, last)], total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +129,9 @@ def fault_model(error_model: stim.DetectorErrorModel) -> FaultModel:
     merged.pop(frozenset(), None)
     merged = {symptom: p for symptom, p in merged.items() if p > 0}
     if not merged:
-        raise ValueError("the error model has no mechanism of nonzero probability: nothing can fail")
+        raise ValueError(
+            "the error model has no mechanism of nonzero probability: nothing can fail"
+        )
     if max(merged.values()) >= 1:
         raise ValueError("the error model has a mechanism of probability 1; expected below 1")
     rates = np.array(list(merged.values()))
@@ -129,12 +143,13 @@ def fault_model(error_model: stim.DetectorErrorModel) -> FaultModel:
         np.packbits(part, axis=1, bitorder="little")
         for part in (bits[:, :detectors], bits[:, detectors:])
     ]
+    relevant = np.array([touched[symptom] for symptom in merged])
     return FaultModel(
         odds,
-        np.array([touched[symptom] for symptom in merged]),
+        relevant,
         np.concatenate(packed, axis=1),
         packed[0].shape[1],
-        *_neighbours(bits[:-1, :detectors], odds),
+        *_neighbours(bits[:-1, :detectors], relevant, odds),
     )
 
 
@@ -176,23 +191,34 @@ def _parts_with_observable(
     return holds[label]
 
 
-def _neighbours(detector_bits: Bytes, odds: Floats) -> tuple[Ints, Ints, Floats]:
+def _neighbours(detector_bits: Bytes, relevant: Bools, odds: Floats) -> tuple[Ints, Ints, Floats]:
     """`first`, `neighbours` and `running_odds` of the mechanisms with these detectors [n, d]."""
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix, diags
 
     incidence = csr_matrix(detector_bits.astype(np.int32))
-    shared = (incidence @ incidence.T).tocsr()
+    shared = incidence @ incidence.T
+    kept = [diags(mask.astype(np.int32)) for mask in (relevant, ~relevant)]
+    shared = sum((mask @ shared @ mask for mask in kept), start=csr_matrix(shared.shape)).tocsr()
     shared.setdiag(0)
     shared.eliminate_zeros()
     neighbours = shared.indices.astype(np.int64)
     running = np.concatenate([[0.0], np.cumsum(odds[neighbours])])
-    return shared.indptr.astype(np.int64), neighbours, running
+    # The entry past the end is never a neighbour: it keeps the list from being empty.
+    return shared.indptr.astype(np.int64), np.append(neighbours, 0), running
 
 
 def tilt(model: FaultModel, scale: float) -> Tilt:
     """The law with the odds of the relevant mechanisms multiplied by `scale`."""
     tilted = np.where(model.relevant, scale, 1.0) * model.odds
-    return Tilt(scale, tilted, np.cumsum(tilted), float(np.log1p(tilted).sum()))
+    order = np.argsort(model.relevant, kind="stable")
+    return Tilt(
+        scale,
+        tilted,
+        float(np.log1p(tilted).sum()),
+        order,
+        np.cumsum(tilted[order]),
+        int(np.count_nonzero(~model.relevant)),
+    )
 
 
 def draw(model: FaultModel, law: Tilt, shots: int, rng: np.random.Generator) -> FaultSets:
@@ -263,10 +289,10 @@ def move(
     symptoms = sets.symptoms[tried] ^ model.symptoms[old] ^ model.symptoms[new]
     failing = fails(symptoms)
     moved, old, new = tried[failing], old[failing], new[failing]
+    width = max(sets.members.shape[1], int(sets.sizes.max(initial=0)) + 1)
     result = dataclasses.replace(
         sets,
-        members=_widen(sets.members, max(sets.members.shape[1], int(sets.sizes.max()) + 2), model.size)
-        + 0,
+        members=_widen(sets.members, width, model.size).copy(),
         sizes=sets.sizes.copy(),
         relevant_sizes=sets.relevant_sizes.copy(),
         symptoms=sets.symptoms.copy(),
@@ -284,44 +310,46 @@ def move(
     return result, len(moved)
 
 
-def _propose(
-    model: FaultModel, law: Tilt, sets: FaultSets, rng: np.random.Generator
-) -> _Proposal:
+def _propose(model: FaultModel, law: Tilt, sets: FaultSets, rng: np.random.Generator) -> _Proposal:
     """Draws a move for each set and does the Metropolis test of all that needs no decoder.
 
-    With g the tilted odds, G their sum, S(i) the odds of the neighbours of i: adding i (drawn with
-    g_i/G) has ratio G/(|E|+1), removing one of |E| has |E|/G, and swapping i for its neighbour j
-    (drawn with odds_j/S(i)) has (s_j/s_i) S(i)/S(j).
+    Each move stays among the relevant mechanisms, or among the others. There, with g the tilted
+    odds, G their sum, m the members and S(i) the odds of the neighbours of i: adding i (drawn with
+    g_i/G) has ratio G/(m+1), removing one of m has m/G, and swapping i for its neighbour j (drawn
+    with odds_j/S(i)) has S(i)/S(j).
     """
     count, nothing = len(sets), model.size
-    kind, test, place, pick = rng.random((4, count))
+    of_kind, kind, test, place, pick = rng.random((5, count))
+    among = _kind_to_move(model, of_kind)
     swap = kind < _SWAP_SHARE
     add = ~swap & (kind < (1 + _SWAP_SHARE) / 2)
-    slot = np.where(add, sets.sizes, (place * sets.sizes).astype(np.int64))
-    some = sets.sizes > 0
-    old = np.where(add | ~some, nothing, sets.members[np.arange(count), np.minimum(slot, sets.members.shape[1] - 1)])
-    start = np.minimum(old, nothing - 1)
-    drawn = np.minimum(np.searchsorted(law.running, pick * law.total, side="right"), nothing - 1)
-    beside, mass = _draw_neighbour(model, start, pick)
+    inside = np.append(model.relevant.astype(np.int8), -1)[sets.members] == among[:, np.newaxis]
+    members = np.where(among, sets.relevant_sizes, sets.sizes - sets.relevant_sizes)
+    nth = (place * members).astype(np.int64)
+    slot = np.argmax(np.cumsum(inside, axis=1) > nth[:, np.newaxis], axis=1)
+    old = np.where(add, nothing, sets.members[np.arange(count), slot])
+    drawn, total = law.draw_among(among, pick)
+    beside, mass, back = _draw_neighbour(model, np.minimum(old, nothing - 1), pick)
     new = np.where(swap, beside, np.where(add, drawn, nothing))
-    end = np.minimum(new, nothing - 1)
-    back = model.running_odds[model.first[end + 1]] - model.running_odds[model.first[end]]
-    scales = np.where(model.relevant, law.scale, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(
-            add,
-            law.total / (sets.sizes + 1),
-            np.where(swap, scales[end] / scales[start] * mass / back, sets.sizes / law.total),
-        )
-    possible = (add | some) & (~swap | (mass > 0))
+        ratio = np.where(add, total / (members + 1), np.where(swap, mass / back, members / total))
+    possible = (add & (total > 0)) | (~add & (members > 0) & (~swap | (mass > 0)))
     repeated = (sets.members == new[:, np.newaxis]).any(axis=1) & (new < nothing)
+    slot = np.where(add, sets.sizes, slot)
     return _Proposal(slot, old, new, possible & ~repeated & (test < ratio))
 
 
-def _draw_neighbour(model: FaultModel, start: Ints, uniform: Floats) -> tuple[Ints, Floats]:
-    """A neighbour of each of `start`, in proportion to its odds, and the neighbours' total odds."""
+def _kind_to_move(model: FaultModel, uniform: Floats) -> Bools:
+    """True where the move is among the relevant mechanisms; not all are when there are others."""
+    return uniform < (1 if model.relevant.all() else _RELEVANT_SHARE)
+
+
+def _draw_neighbour(model: FaultModel, start: Ints, uniform: Floats) -> tuple[Ints, Floats, Floats]:
+    """A neighbour of each of `start`, in proportion to its odds; the odds around both."""
     first, end = model.first[start], model.first[start + 1]
     mass = model.running_odds[end] - model.running_odds[first]
-    at = np.searchsorted(model.running_odds, model.running_odds[first] + uniform * mass, "right") - 1
-    at = np.clip(at, first, np.maximum(end - 1, first))
-    return model.neighbours[np.minimum(at, len(model.neighbours) - 1)], mass
+    wanted = model.running_odds[first] + uniform * mass
+    at = np.searchsorted(model.running_odds, wanted, side="right") - 1
+    beside = model.neighbours[np.clip(at, first, np.maximum(end - 1, first))]
+    back = model.running_odds[model.first[beside + 1]] - model.running_odds[model.first[beside]]
+    return beside, mass, back

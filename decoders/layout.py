@@ -17,11 +17,12 @@ Event = tuple[float, float, float]
 class Layout:
     """Places (x, y) in a planar code's patch, and (x, y, t) of its detectors.
 
-    `detectors` maps a detector's number to its place and time, `data` a data qubit's number to its
-    place. `logical` are the data qubits on whose final outcomes the observable is read, in order;
+    `detectors` maps a detector's number to its place and time, `qubits` a qubit's number to its
+    place, `data` does so for data qubits alone. `logical` are the data qubits on whose final outcomes the observable is read, in order;
     `layers` counts the times: the rounds, and one for the final readout of the data.
     """
 
+    qubits: Mapping[int, Place]
     data: Mapping[int, Place]
     detectors: Mapping[int, Event]
     logical: tuple[Place, ...]
@@ -44,24 +45,37 @@ def layout_of(circuit: stim.Circuit) -> Layout:
         raise ValueError(
             f"a picture needs one logical qubit, this circuit has {circuit.num_observables}"
         )
-    places = circuit.get_final_qubit_coordinates()
-    data = {
-        qubit: _place(places.get(qubit, [])) for qubit in read_memory(circuit.without_noise()).data
-    }
+    qubits = _qubit_places(circuit)
+    numbers = read_memory(circuit.without_noise()).data
+    missing = [qubit for qubit in numbers if qubit not in qubits]
+    if missing:
+        raise ValueError(f"a picture needs QUBIT_COORDS of every data qubit, qubit {missing[0]} has none")
+    data = {qubit: qubits[qubit] for qubit in numbers}
     detectors = {
         number: _event(coordinates)
         for number, coordinates in circuit.get_detector_coordinates().items()
     }
     logical = tuple(sorted(data[qubit] for qubit in _observable_qubits(circuit) if qubit in data))
     layers = 1 + int(max(t for _, _, t in detectors.values()))
-    return Layout(data, detectors, logical, layers)
+    return Layout(qubits, data, detectors, logical, layers)
+
+
+def _qubit_places(circuit: stim.Circuit) -> dict[int, Place]:
+    """Places by QUBIT_COORDS; without any, and on a line, a qubit's number is its place.
+
+    The latter is how stim generates repetition codes.
+    """
+    given = circuit.get_final_qubit_coordinates()
+    on_line = all(len(at) == 2 for at in circuit.get_detector_coordinates().values())
+    if not given and on_line:
+        return {qubit: (float(qubit), 0.0) for qubit in range(circuit.num_qubits)}
+    return {qubit: _place(at) for qubit, at in given.items()}
 
 
 def _place(coordinates: list[float]) -> Place:
     if not 1 <= len(coordinates) <= 2:
         raise ValueError(
-            "a picture needs QUBIT_COORDS(x, y) of every data qubit, "
-            f"got {len(coordinates)} coordinates"
+            f"a picture needs places of one or two coordinates, got {len(coordinates)}"
         )
     return coordinates[0], coordinates[1] if len(coordinates) == 2 else 0.0
 

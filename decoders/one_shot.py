@@ -314,14 +314,14 @@ def _simplest_location(
     return min(found, key=lambda at: (len(at.flipped_pauli_product), at.tick_offset), default=None)
 
 
-def _hits(location: stim.CircuitErrorLocation | None) -> Iterator[tuple[str, int, list[float]]]:
-    """Pauli, qubit and coordinates of all that a fault hits."""
+def _hits(location: stim.CircuitErrorLocation | None) -> Iterator[tuple[str, int]]:
+    """Pauli and qubit of all that a fault hits."""
     for hit in location.flipped_pauli_product if location else ():
-        yield hit.gate_target.pauli_type, hit.gate_target.value, hit.coords
+        yield hit.gate_target.pauli_type, hit.gate_target.value
 
 
 def _data_hit(layout: Layout, location: stim.CircuitErrorLocation | None) -> tuple[Place, ...]:
-    return tuple(layout.data[qubit] for _, qubit, _ in _hits(location) if qubit in layout.data)
+    return tuple(layout.data[qubit] for _, qubit in _hits(location) if qubit in layout.data)
 
 
 def _words(
@@ -335,8 +335,9 @@ def _words(
         return f"the check at {_at(seen[0])} gave a wrong outcome in round {number:g}"
     when = f"round {first + 1:g}" if first < layout.layers - 1 else "the final readout"
     hits = [
-        f"{pauli} on the {'data' if qubit in layout.data else 'check'} qubit at {_at(at)}"
-        for pauli, qubit, at in _hits(location)
+        f"{pauli} on the {kind} qubit at {_at(layout.qubits[qubit])}"
+        for pauli, qubit in _hits(location)
+        for kind in ("data" if qubit in layout.data else "check",)
     ]
     if not hits:
         return f"a fault near the check at {_at(seen[0])}, first seen in {when}"

@@ -31,6 +31,7 @@ Range = tuple[int, int]
 
 _FIRST_BATCH_SHOTS = 16
 _TARGET_SECONDS = 2.0
+_ERRORS_SHARE = 0.05  # of a task's max_errors, that one batch is expected to bring
 _MOST_BATCH_BYTES = 64 * 2**20
 _RANGE_KEY = "shots"
 _ERRED, _DECLINED = 1, 2
@@ -92,6 +93,8 @@ class Panelist:
 class PanelSampler(sinter.Sampler):
     """Puts the same numbered shots through a panel of decoders (often a panel of one).
 
+    `max_errors` says by strong id where a task stops, so that batches do not overshoot it far.
+
     A panel of one gives sinter's own columns: `errors` are wrong answers, `discards` are shots
     that the decoder declined. A larger panel counts how the decoders did together: the custom
     count `outcome[oED]` is the number of shots that the first decoder got right (o), on which the
@@ -105,8 +108,10 @@ class PanelSampler(sinter.Sampler):
         *,
         seed: int,
         custom_functions: Sequence[str] = (),
+        max_errors: Mapping[str, int] | None = None,
     ):
         self.panel = tuple(panel)
+        self.max_errors = dict(max_errors or {})
         self.ledger = ledger
         self.seed = seed
         self.custom_functions = tuple(custom_functions)
@@ -140,6 +145,8 @@ class _CompiledPanel(sinter.CompiledSampler):
         asked = [seat.batch_shots for seat in self._seats if seat.batch_shots]
         self._asked_shots = max(asked) if asked else None
         self._ramp_shots = _FIRST_BATCH_SHOTS
+        self._max_errors = sampler.max_errors.get(self._strong_id)
+        self._drawn_shots, self._drawn_errors = 0, 0
         shot_bytes = (task.circuit.num_detectors + 7) // 8
         self._most_shots = max(_MOST_BATCH_BYTES // max(shot_bytes, 1), SHARD_SHOTS)
 
@@ -150,7 +157,8 @@ class _CompiledPanel(sinter.CompiledSampler):
     def sample(self, suggested_shots: int) -> sinter.AnonTaskStats:
         """Draws and decodes the next range of the task's shots, never more than suggested."""
         begun = time.monotonic()
-        wanted = min(suggested_shots, self._asked_shots or self._ramp_shots, self._most_shots)
+        wanted = self._asked_shots or min(self._ramp_shots, self._shots_before_a_stop())
+        wanted = min(wanted, suggested_shots, self._most_shots)
         start, stop = self._sampler.ledger.claim(self._strong_id, wanted)
         events, flips = self._shots.take(start, stop)
         counts: collections.Counter[str] = collections.Counter({range_key(start, stop): 1})
@@ -160,7 +168,17 @@ class _CompiledPanel(sinter.CompiledSampler):
             self._ramp_shots *= 4
         elif seconds > 1.3 * _TARGET_SECONDS and self._ramp_shots > _FIRST_BATCH_SHOTS:
             self._ramp_shots //= 2
-        return _stats(outcomes, counts, seconds)
+        stats = _stats(outcomes, counts, seconds)
+        self._drawn_shots += stats.shots
+        self._drawn_errors += stats.errors
+        return stats
+
+    def _shots_before_a_stop(self) -> int:
+        """Shots in which a small share of the errors that the task waits for is expected."""
+        if self._max_errors is None:
+            return self._most_shots
+        rate = (self._drawn_errors + 1) / (self._drawn_shots + 1)
+        return max(int(_ERRORS_SHARE * self._max_errors / rate), _FIRST_BATCH_SHOTS)
 
     def _verdicts(
         self, seat: _Seat, events: Bits, flips: Bits, counts: collections.Counter[str]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.scaling_form import ScalingFits, fit_scaling_form
+
 _PARAMETERS = 5  # p_th, 1/ν, A, B, C
 _FEWEST_POINTS = 8
 # The window shrinks until the fit's χ² is no rarer than this.
@@ -172,6 +174,10 @@ class _Data:
         table = np.array([(q.distance, q.p, q.errors, q.shots) for q in points], dtype=float)
         return cls(points, *table.T)
 
+    def sigma(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard deviations of the observed rates where the true ones are `rate`."""
+        return np.sqrt(rate * (1 - rate) / self.shots)
+
     def take(self, index: NDArray[np.intp]) -> "_Data":
         """The points at `index`."""
         return _Data._of_checked(tuple(self.points[i] for i in index))
@@ -179,79 +185,53 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Scaling:
-    """A fitted scaling form; x is measured in units of distance / `unit`."""
+    """A fit to the points of one window."""
 
-    p_threshold: float
-    inverse_nu: float
-    coefficients: NDArray[np.float64]
-    unit: float
-    chi2: float
+    fits: ScalingFits
     degrees_of_freedom: int
+
+    @property
+    def p_threshold(self) -> float:
+        """The fitted threshold."""
+        return float(self.fits.p_threshold[0])
+
+    @property
+    def chi2_per_dof(self) -> float:
+        """How far the points lie from the form, in binomial variances."""
+        return float(self.fits.chi2[0]) / self.degrees_of_freedom
+
+    def start(self) -> tuple[float, float]:
+        """Where a fit to similar rates begins: (p_threshold, 1/ν)."""
+        return self.p_threshold, float(self.fits.inverse_nu[0])
 
     def rate(self, data: _Data) -> NDArray[np.float64]:
         """Fitted rates at the points, kept inside (0, 1)."""
-        x = (data.p - self.p_threshold) * (data.distance / self.unit) ** self.inverse_nu
-        rate = self.coefficients[0] + x * (self.coefficients[1] + x * self.coefficients[2])
+        rate = self.fits.rate(data.p, data.distance)[0]
         return np.clip(rate, 0.5 / data.shots, 1 - 0.5 / data.shots)
 
     def is_inside(self, data: _Data) -> bool:
         """Whether the threshold lies in the range of p and rates rise there with p."""
         inside = data.p.min() < self.p_threshold < data.p.max()
-        return bool(inside and self.inverse_nu > 0 and self.coefficients[1] > 0)
+        rises = self.fits.coefficients[0, 1] > 0
+        return bool(inside and self.fits.inverse_nu[0] > 0 and rises)
 
     def p_value(self) -> float:
         """Chance of a larger χ² if the form is right."""
         from scipy.special import chdtrc
 
-        return float(chdtrc(self.degrees_of_freedom, self.chi2))
+        return float(chdtrc(self.degrees_of_freedom, self.fits.chi2[0]))
 
 
 def _fit(data: _Data, crossing: float) -> _Scaling:
-    """Least squares, reweighted with the binomial variance of the fitted rates."""
-    observed = data.errors / data.shots
-    scaling = _minimise(
-        data, observed, (data.errors + 0.5) / (data.shots + 1), (crossing, 1 / _NU_GUESS)
-    )
+    """Least squares, reweighted twice with the binomial variance of the fitted rates."""
+    observed = (data.errors / data.shots)[None, :]
+    rate, start = (data.errors + 0.5) / (data.shots + 1), (crossing, 1 / _NU_GUESS)
     for _ in range(2):
-        start = (scaling.p_threshold, scaling.inverse_nu)
-        scaling = _minimise(data, observed, scaling.rate(data), start)
-    return scaling
-
-
-def _minimise(
-    data: _Data,
-    observed: NDArray[np.float64],
-    rate: NDArray[np.float64],
-    start: tuple[float, float],
-) -> _Scaling:
-    """Least squares over p_th and 1/ν; A, B, C are solved for exactly at each (projection).
-
-    `rate` gives the weights: the inverse binomial variances at these rates.
-    """
-    from scipy.optimize import least_squares
-
-    unit = math.exp(np.mean(np.log(data.distance)))
-    scale = float(data.p.max())
-    sigma = np.sqrt(rate * (1 - rate) / data.shots)
-
-    def project(parameters: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-        exponent = np.clip(parameters[1], -5.0, 5.0)
-        x = (data.p / scale - parameters[0]) * (data.distance / unit) ** exponent
-        design = np.stack([np.ones_like(x), x, x**2], axis=1) / sigma[:, None]
-        solution = np.linalg.lstsq(design, observed / sigma, rcond=None)[0]
-        return solution, observed / sigma - design @ solution
-
-    first = [start[0] / scale, start[1]]
-    best = least_squares(lambda q: project(q)[1], first, method="lm", max_nfev=200)
-    solution, residual = project(best.x)
-    return _Scaling(
-        p_threshold=float(best.x[0] * scale),
-        inverse_nu=float(np.clip(best.x[1], -5.0, 5.0)),
-        coefficients=solution / scale ** np.arange(3),
-        unit=unit,
-        chi2=float(residual @ residual),
-        degrees_of_freedom=len(observed) - _PARAMETERS,
-    )
+        fits = fit_scaling_form(observed, data.sigma(rate), data.p, data.distance, start)
+        scaling = _Scaling(fits, len(data.p) - _PARAMETERS)
+        rate, start = scaling.rate(data), scaling.start()
+    fits = fit_scaling_form(observed, data.sigma(rate), data.p, data.distance, start)
+    return _Scaling(fits, len(data.p) - _PARAMETERS)
 
 
 def _with_errors(
@@ -260,57 +240,51 @@ def _with_errors(
     """Bootstrap the accepted fit and put the result together."""
     rate = scaling.rate(window)
     drawn = rng.binomial(window.shots.astype(np.int64), rate, size=(_REPLICAS, len(rate)))
-    drawn_rates = drawn / window.shots
-    start = (scaling.p_threshold, scaling.inverse_nu)
-    refits = [_minimise(window, row, rate, start) for row in drawn_rates]
-    thresholds = np.array([refit.p_threshold for refit in refits])
-    nus = np.array([1 / max(refit.inverse_nu, 1e-3) for refit in refits])
-    chi2_per_dof = scaling.chi2 / scaling.degrees_of_freedom
-    widen = math.sqrt(max(1.0, chi2_per_dof))
+    observed = np.vstack([window.errors, drawn]) / window.shots
+    refits = fit_scaling_form(
+        observed[1:], window.sigma(rate), window.p, window.distance, scaling.start()
+    )
+    widen = math.sqrt(max(1.0, scaling.chi2_per_dof))
     tail = (1 - confidence) / 2
-    ends = np.quantile(thresholds, [tail, 1 - tail]) - scaling.p_threshold
+    ends = np.quantile(refits.p_threshold, [tail, 1 - tail]) - scaling.p_threshold
     low, high = scaling.p_threshold + widen * ends
-    drift, drift_error = _drift(window, scaling, drawn_rates, thresholds)
-    a, b, c = scaling.coefficients
-    stretch = scaling.unit**scaling.inverse_nu
+    drifts = _drifts(window, scaling, observed)
+    thresholds = np.append(scaling.p_threshold, refits.p_threshold)
+    moves = None if drifts is None else drifts - thresholds
+    inverse_nu, unit = float(scaling.fits.inverse_nu[0]), scaling.fits.unit
+    a, b, c = scaling.fits.coefficients[0] / unit ** (inverse_nu * np.arange(3))
     return ThresholdFit(
         p_threshold=scaling.p_threshold,
-        standard_error=widen * _spread(thresholds),
+        standard_error=widen * _spread(refits.p_threshold),
         interval=(float(low), float(high)),
         confidence=confidence,
-        nu=1 / scaling.inverse_nu,
-        nu_standard_error=widen * _spread(nus),
-        coefficients=(float(a), float(b / stretch), float(c / stretch**2)),
-        chi2_per_dof=chi2_per_dof,
+        nu=1 / inverse_nu,
+        nu_standard_error=widen * _spread(1 / np.maximum(refits.inverse_nu, 1e-3)),
+        coefficients=(float(a), float(b), float(c)),
+        chi2_per_dof=scaling.chi2_per_dof,
         degrees_of_freedom=scaling.degrees_of_freedom,
-        drift=drift,
-        drift_standard_error=None if drift_error is None else widen * drift_error,
+        drift=None if moves is None else float(moves[0]),
+        drift_standard_error=None if moves is None else widen * _spread(moves[1:]),
         used=window.points,
         left_out=(),
     )
 
 
-def _drift(
-    window: _Data,
-    scaling: _Scaling,
-    drawn_rates: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-) -> tuple[float | None, float | None]:
-    """Move of the threshold without the smallest distance, and the spread of that move.
+def _drifts(
+    window: _Data, scaling: _Scaling, observed: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Thresholds without the smallest distance, where enough is left, shape (replicas,).
 
-    `drawn_rates` (replicas, points) and their `thresholds` (replicas,) are those of the bootstrap,
-    so that the spread knows how much data the two fits share.
+    `observed` (replicas, points) are the measured rates and then the drawn ones: with the same
+    draws in both fits, the spread of their difference knows how much data they share.
     """
     larger = np.flatnonzero(window.distance > window.distance.min())
     rest = window.take(larger)
     if len(larger) < _FEWEST_POINTS or len(np.unique(rest.distance)) < 2:
-        return None, None
-    rate = scaling.rate(window)[larger]
-    start = (scaling.p_threshold, scaling.inverse_nu)
-    observed = rest.errors / rest.shots
-    moved = _minimise(rest, observed, rate, start).p_threshold - scaling.p_threshold
-    replicas = [_minimise(rest, row[larger], rate, start).p_threshold for row in drawn_rates]
-    return moved, _spread(np.array(replicas) - thresholds)
+        return None
+    sigma = rest.sigma(scaling.rate(window)[larger])
+    fits = fit_scaling_form(observed[:, larger], sigma, rest.p, rest.distance, scaling.start())
+    return fits.p_threshold
 
 
 def _spread(values: NDArray[np.float64]) -> float:

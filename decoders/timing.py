@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import time
 from collections.abc import Sequence
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
@@ -74,17 +74,17 @@ def _call_times(
     compiled: sinter.CompiledDecoder, calls: Sequence[Bits], seconds: float, *, fewest: int
 ) -> list[float]:
     """The duration of each call, for `seconds` or `fewest` calls, whichever is more."""
-    begun = time.perf_counter()
+    begun = perf_counter()
     for events in itertools.islice(itertools.cycle(calls), _WARM_UP_CALLS):
         compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
-        if time.perf_counter() - begun > seconds / 10:
+        if perf_counter() - begun > seconds / 10:
             break
     durations: list[float] = []
-    begun = time.perf_counter()
+    begun = perf_counter()
     for events in itertools.islice(itertools.cycle(calls), _MOST_CALLS):
-        start = time.perf_counter()
+        start = perf_counter()
         compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
-        stop = time.perf_counter()
+        stop = perf_counter()
         durations.append(stop - start)
         if stop - begun >= seconds and len(durations) >= fewest:
             break

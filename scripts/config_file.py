@@ -57,8 +57,7 @@ def validate(table: Mapping[str, Any], model: type[Model], *, source: str) -> Mo
 def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     complaints = error.errors(include_url=False)
     first = complaints[0]
-    names = [str(part) for part in first["loc"] if not isinstance(part, int)]
-    names = [name for name in names if _is_key(name)]
+    names = _names(model, first["loc"])
     where = ".".join(names)
     more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
     if first["type"] == "extra_forbidden":
@@ -76,12 +75,23 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{where + ': ' if where else ''}{message}{got if got not in message else ''}{more}"
 
 
-def _is_key(name: str) -> bool:
-    """Whether a part of pydantic's location is a key of the file, not a type in a union."""
-    return name.replace("_", "").isalnum() and name == name.lower() and name not in _TYPE_NAMES
+def _names(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys of the file in pydantic's location, which also names types and kinds of unions."""
+    names = []
+    for depth, part in enumerate(location):
+        if isinstance(part, int) or part in _TYPE_NAMES or not part.replace("_", "").isalnum():
+            continue
+        kinds = {_kind(one) for one in _models_at(model, location[: depth + 1])}
+        if part not in kinds:
+            names.append(part)
+    return names
 
 
 _TYPE_NAMES = {"int", "float", "str", "bool", "constrained"}
+
+
+def _kind(model: type[BaseModel]) -> object:
+    return model.model_fields["kind"].default if "kind" in model.model_fields else None
 
 
 def _kind_complaint(first: Any, where: str) -> str:
@@ -113,8 +123,7 @@ def _models_at(model: type[BaseModel], location: Sequence[int | str]) -> list[ty
             continue
         inner = [m for one in models if part in one.model_fields
                  for m in _models_in(one.model_fields[part].annotation)]  # fmt: skip
-        tagged = [m for m in models if "kind" in m.model_fields
-                  and m.model_fields["kind"].default == part]  # fmt: skip
+        tagged = [m for m in models if _kind(m) == part]
         models = inner or tagged or models
     return models
 

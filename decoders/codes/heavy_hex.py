@@ -1,6 +1,7 @@
-"""The heavy-hexagon code: Bacon-Shor against Z faults, surface code against X (arXiv:1907.09528)."""
+"""The heavy-hexagon code: Bacon-Shor against Z, surface code against X (arXiv:1907.09528)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 
 import stim
 
@@ -23,9 +24,9 @@ class _Lattice:
     """
 
     distance: int
-    data: dict[tuple[int, int], int] = field(default_factory=dict)
-    flags: dict[tuple[int, int], int] = field(default_factory=dict)
-    ancillas: dict[tuple[int, int], int] = field(default_factory=dict)
+    data: dict[tuple[int, int], int]
+    flags: dict[tuple[int, int], int]
+    ancillas: dict[tuple[int, int], int]
 
 
 def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
@@ -59,27 +60,20 @@ def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
 
 
 def _lattice(distance: int) -> tuple[_Lattice, dict[int, tuple[float, float]]]:
-    grid = range(distance)
-    lattice = _Lattice(distance)
+    grid, number = range(distance), count()
+    data = {(row, col): next(number) for row in grid for col in grid}
+    flags = {(row, col): next(number) for row in grid[:-1] for col in grid}
+    ancillas = {
+        (row, col): next(number)
+        for row in range(-1, distance)
+        for col in grid[:-1]
+        if (row + col) % 2 == 0
+    }
     places: dict[int, tuple[float, float]] = {}
-
-    def number(x: float, y: float) -> int:
-        places[len(places)] = (x, y)
-        return len(places) - 1
-
-    lattice.data.update({(row, col): number(2 * col, 2 * row) for row in grid for col in grid})
-    lattice.flags.update(
-        {(row, col): number(2 * col, 2 * row + 1) for row in grid[:-1] for col in grid}
-    )
-    lattice.ancillas.update(
-        {
-            (row, col): number(2 * col + 1, 2 * row + 1)
-            for row in range(-1, distance)
-            for col in grid[:-1]
-            if (row + col) % 2 == 0
-        }
-    )
-    return lattice, places
+    # Edges lie halfway down, plaquettes also halfway to the east.
+    for qubits, east, south in ((data, 0, 0), (flags, 0, 1), (ancillas, 1, 1)):
+        places |= {q: (2 * col + east, 2 * row + south) for (row, col), q in qubits.items()}
+    return _Lattice(distance, data, flags, ancillas), places
 
 
 def _flags_of(lattice: _Lattice, row: int, col: int) -> tuple[int | None, int | None]:

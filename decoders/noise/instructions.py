@@ -14,6 +14,8 @@ _ANNOTATIONS = frozenset(
 )
 # Heralded noise produces records, yet is noise and no measurement.
 _HERALDED = frozenset({"HERALDED_ERASE", "HERALDED_PAULI_CHANNEL_1"})
+# Their targets are products such as X0*Z1.
+_PRODUCTS = frozenset({"MPP", "SPP", "SPP_DAG"})
 
 
 @cache
@@ -44,6 +46,37 @@ def operands(instruction: stim.CircuitInstruction) -> list[tuple[int, ...]]:
     groups = instruction.target_groups()
     quantum = [group for group in groups if all(_is_quantum(target) for target in group)]
     return [tuple(dict.fromkeys(target.value for target in group)) for group in quantum]
+
+
+def in_single_file(instruction: stim.CircuitInstruction) -> list[stim.CircuitInstruction]:
+    """Split an instruction into ones that act on no qubit twice: CX 0 1 1 2 into CX 0 1, CX 1 2.
+
+    Only then noise after the first application can stand before the second. (stim makes one
+    instruction of equal ones that follow each other.)
+    """
+    qubits = flattened(operands(instruction))
+    if len(qubits) == len(set(qubits)):
+        return [instruction]
+    runs: list[list[list[stim.GateTarget]]] = [[]]
+    seen: set[int] = set()
+    for group in instruction.target_groups():
+        own = {target.value for target in group if _is_quantum(target)}
+        if own & seen:
+            runs.append([])
+            seen = set()
+        runs[-1].append(group)
+        seen |= own
+    arguments, tag = instruction.gate_args_copy(), instruction.tag
+    is_product = instruction.name in _PRODUCTS
+    singles = []
+    for run in runs:
+        targets = [t for group in run for t in _joined(group, is_product=is_product)]
+        singles.append(stim.CircuitInstruction(instruction.name, targets, arguments, tag=tag))
+    return singles
+
+
+def _joined(group: list[stim.GateTarget], *, is_product: bool) -> list[stim.GateTarget]:
+    return stim.target_combined_paulis(group) if is_product else group
 
 
 def _is_quantum(target: stim.GateTarget) -> bool:

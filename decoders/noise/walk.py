@@ -2,11 +2,10 @@
 
 A layer lies between two TICKs, wherever they stand: it may run on across the border of a REPEAT
 block. A qubit is in use from its first operation to its last. So the first and the last iteration
-of a block can differ from those between; then they are written out in front of and behind it. The
-result is instruction for instruction that of the unrolled circuit, folded where that repeats.
+of a block can differ from those between; then they are written out in front of and behind it. On
+each qubit the result is that of the unrolled circuit, folded where that repeats.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +13,7 @@ import stim
 
 from decoders.noise.instructions import (
     flattened,
+    in_single_file,
     kind_of,
     mask_of,
     operands,
@@ -128,9 +128,10 @@ class _Walk:
                 state = self._tick(noisy, instruction, state, after[position])
                 continue
             where = position if is_top else None
-            for piece in self.rules.operation(instruction, self.memory, where):
-                noisy.append(piece)
-            state = self._advance(instruction, state, where)
+            for single in in_single_file(instruction):
+                for piece in self.rules.operation(single, self.memory, where):
+                    noisy.append(piece)
+                state = self._advance(single, state, where)
         return noisy, state
 
     def _repeat(
@@ -259,16 +260,9 @@ def _refuse_crowded(instruction: stim.CircuitInstruction, mask: int, state: _Sta
     """
     is_gate = kind_of(instruction.name) == "gate"
     twice = qubits_of(mask & state.mask(_ACTS if is_gate else {"gate"}))
-    if is_gate:
-        twice += _repeated(instruction)
     if twice:
         raise ValueError(
             f"this noise model adds noise to qubits that wait in a layer, but '{instruction.name}' "
             f"acts on qubit {twice[0]} after another gate, reset or measurement of the same layer: "
             "put a TICK between the two"
         )
-
-
-def _repeated(instruction: stim.CircuitInstruction) -> list[int]:
-    counts = Counter(flattened(operands(instruction)))
-    return [qubit for qubit, count in counts.items() if count > 1]

@@ -106,9 +106,8 @@ def _paint_threshold(
         axes.ticklabel_format(axis="x", style="plain", useOffset=False)
         axes.locator_params(axis="x", nbins=6 if axes is crossing else 4)
         plain_grid(axes)
-    crossing.set_ylim(bottom=0)
     # Rates rise with p, so that the upper left corner is free.
-    crossing.legend(loc="upper left", title="distance", alignment="left", framealpha=0.85,
+    crossing.legend(loc="upper left", title="distance", alignment="left", framealpha=1,
                     frameon=True, edgecolor="none")  # fmt: skip
 
 
@@ -226,7 +225,7 @@ def _suppression_text(curve: LambdaCurve, with_decoder: bool) -> str:
     if curve.fit is None:
         return f"{name}\nno fit"
     low, high = curve.fit.interval
-    return f"{name}\nΛ = {curve.fit.value:.3g} [{low:.3g}, {high:.3g}]"
+    return f"{name}\nΛ = {curve.fit.value:#.3g} [{low:#.3g}, {high:#.3g}]"
 
 
 def _draw_suppression(

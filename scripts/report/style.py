@@ -185,7 +185,7 @@ def _settings(palette: Palette) -> dict[Any, Any]:
 def _write_words(figure: Figure, labels: Labels, palette: Palette) -> None:
     figure.suptitle(labels.title, x=0.012, ha="left", fontsize=11, fontweight="bold")
     if labels.caption:
-        width = int(figure.get_figwidth() * 14.6)
+        width = int(figure.get_figwidth() * 17)
         figure.supxlabel(
             "\n".join(textwrap.wrap(labels.caption, width)),
             x=0.012,

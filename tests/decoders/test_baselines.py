@@ -88,9 +88,9 @@ def test_all_six_are_there_and_picklable() -> None:
 
 def test_importing_is_light() -> None:
     probe = (
-        "import sys, decoders; decoders.sinter_decoders(); print([m for m in ('scipy', 'pymatching',"
-        "'ldpc', 'beliefmatching', 'tesseract_decoder', 'chromobius', 'matplotlib', 'torch')"
-        " if m in sys.modules])"
+        "import sys, decoders; decoders.sinter_decoders(); "
+        "print([m for m in ('scipy', 'pymatching', 'ldpc', 'beliefmatching', "
+        "'tesseract_decoder', 'chromobius', 'matplotlib', 'torch') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60
@@ -351,7 +351,7 @@ def test_what_cannot_be_found_is_said_in_one_line(own: str, spec: str, message: 
 
 
 def test_custom_functions_that_do_not_fit(own: str) -> None:
-    with pytest.raises(ValueError, match="must return a dict of name to sinter.Decoder"):
+    with pytest.raises(ValueError, match=r"must return a dict of name to sinter\.Decoder"):
         custom_decoders_of((f"{own}:make",))
     with pytest.raises(ValueError, match="two custom-decoder functions name a decoder `silent`"):
         custom_decoders_of((f"{own}:decoders", f"{own}:decoders"))

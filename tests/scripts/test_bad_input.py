@@ -46,7 +46,7 @@ CONFIGS = {
         ('"rotated-surface"', '"rotated_surfaces"'),
         ["rotated_surfaces", "did you mean 'rotated-surface'?"],
     ),
-    "an even distance": (('distance = 3', 'distance = 4'), ["distance", "odd", "4"]),
+    "a distance too small": (('distance = 3', 'distance = 1'), ["distance", "at least", "1"]),
     "distance zero": (('distance = 3', 'distance = 0'), ["code.distance", "0"]),
     "a distance in words": (('distance = 3', 'distance = "three"'), ["code.distance", "three"]),
     "half a distance": (('distance = 3', 'distance = 3.5'), ["code.distance", "3.5"]),

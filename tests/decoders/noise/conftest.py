@@ -12,6 +12,8 @@ import stim
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from decoders.noise.instructions import instructions_in
+
 Channel = Mapping[str, float]
 """Pauli string -> probability; one of them happens, or none."""
 
@@ -56,7 +58,7 @@ def _faults(circuit: stim.Circuit, table: Table) -> list[_Fault]:
     layers: list[dict[int, str]] = [{}]
     ends = []
     faults = []
-    for index, instruction in enumerate(list(circuit)):
+    for index, instruction in enumerate(instructions_in(circuit)):
         name = instruction.name
         qubits = [target.value for target in instruction.targets_copy()]
         if name == "TICK":
@@ -136,8 +138,9 @@ def rates_of_model() -> Callable[[stim.Circuit], NDArray[np.float64]]:
     def rates(noisy: stim.Circuit) -> NDArray[np.float64]:
         signs = np.ones(noisy.num_detectors)
         for error in noisy.detector_error_model(approximate_disjoint_errors=True).flattened():
-            if error.type == "error":
-                flipped = [t.val for t in error.targets_copy() if t.is_relative_detector_id()]
+            if isinstance(error, stim.DemInstruction) and error.type == "error":
+                targets = [t for t in error.targets_copy() if isinstance(t, stim.DemTarget)]
+                flipped = [t.val for t in targets if t.is_relative_detector_id()]
                 signs[flipped] *= 1 - 2 * error.args_copy()[0]
         return (1 - signs) / 2
 
@@ -156,7 +159,7 @@ def assert_sampled() -> Callable[..., None]:
         sampler = noisy.compile_detector_sampler(seed=20261121)
         counts = np.zeros(noisy.num_detectors, dtype=int)
         for _ in range(10):
-            counts += sampler.sample(shots // 10).sum(axis=0)
+            counts += np.asarray(sampler.sample(shots // 10)).sum(axis=0)
         low, high = binom.cdf(counts, shots, rates), binom.sf(counts - 1, shots, rates)
         assert np.minimum(low, high).min() > 1e-6 / 2 / noisy.num_detectors
 

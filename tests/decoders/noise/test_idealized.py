@@ -6,6 +6,7 @@ import stim
 
 from decoders.codes import CODES, memory_circuit
 from decoders.noise import CodeCapacity, Phenomenological
+from decoders.noise.instructions import instructions_in
 
 P, Q = 0.03, 0.05
 
@@ -60,7 +61,7 @@ def weights_by_place(circuit):
     place = {q: tuple(xy) for q, xy in circuit.get_final_qubit_coordinates().items()}
     weights = dict.fromkeys(place.values(), 0)
     rounds = sum(c[:2] == coordinates(circuit)[-1][:2] for c in coordinates(circuit)) - 1
-    for instruction in circuit.flattened():
+    for instruction in instructions_in(circuit.flattened()):
         if instruction.name in {"CX", "CZ"}:
             for target in instruction.targets_copy():
                 weights[place[target.value]] += 1
@@ -130,7 +131,7 @@ def test_code_capacity_distribution_of_syndromes(assert_sampled):
     # e1 + e2), as detection rates of a third detector that is on for one syndrome's parity only.
     circuit = memory_circuit("repetition", distance=3, rounds=1)
     noisy = CodeCapacity(p=0.1, channel="x").apply(circuit)
-    shots = noisy.compile_detector_sampler(seed=7).sample(200_000)[:, :2]
+    shots = np.asarray(noisy.compile_detector_sampler(seed=7).sample(200_000))[:, :2]
     counts = np.bincount(shots @ [1, 2], minlength=4)
     good, bad = 0.9, 0.1
     one = good**2 * bad + good * bad**2
@@ -156,10 +157,11 @@ def test_data_qubits_of_every_code(code, rounds, basis):
         "bivariate-bicycle": 72,
     }
     noisy = Phenomenological(p=P, q=0.0).apply(circuit)
-    errors = [i for i in noisy.flattened() if i.name == "X_ERROR"]
+    errors = [i for i in instructions_in(noisy.flattened()) if i.name == "X_ERROR"]
     assert [len(i.targets_copy()) for i in errors] == [numbers[code]] * rounds
     once = CodeCapacity(p=P).apply(circuit).flattened()
-    assert [len(i.targets_copy()) for i in once if i.name == "DEPOLARIZE1"] == [numbers[code]]
+    errors = [i for i in instructions_in(once) if i.name == "DEPOLARIZE1"]
+    assert [len(i.targets_copy()) for i in errors] == [numbers[code]]
 
 
 def test_joint_measurements_as_syndrome(rates_of_model):
@@ -211,7 +213,7 @@ def test_tags_tell_data_and_rounds():
         ("R 0\nTICK\nM 0", "seems to have no measurement of a syndrome"),
         ("R 0 1\nCX 0 1\nTICK\nMR 1\nM 0", "the data qubits are prepared, but they interact"),
         (
-            "R 0 1\nTICK\nCX 0 1\nMR 1\nTICK\nCX 0 1\nMR 1\nMR 1\nMR 1\nTICK\nM 0",
+            "R 0 1 2 3\nTICK\nCX 0 1\nTICK\nMR 1\nTICK\nMR 1\nTICK\nMR 1\nTICK\nMR 3\nTICK\nM 0 2",
             "cannot tell the rounds of this circuit",
         ),
     ],

@@ -5,6 +5,7 @@ import pytest
 import stim
 
 from decoders.noise import SI1000, Biased, Depolarizing, Heterogeneous
+from decoders.noise.instructions import instructions_in
 
 GENERATED = ("repetition_code:memory", "surface_code:rotated_memory_x")
 
@@ -67,8 +68,8 @@ def test_heterogeneous(enumerated_rates, rates_of_model, assert_sampled, table_o
     # Every qubit and every pair differs from the others.
     one, two = paulis
     circuit = generated("surface_code:rotated_memory_x")
-    numbers = [q for q in circuit.get_final_qubit_coordinates()]
-    flat = [i for i in circuit.flattened() if i.name == "CX"]
+    numbers = list(circuit.get_final_qubit_coordinates())
+    flat = [i for i in instructions_in(circuit.flattened()) if i.name == "CX"]
     pairs = {tuple(sorted(t.value for t in g)) for i in flat for g in i.target_groups()}
 
     def rate(kind, *qubits):
@@ -127,7 +128,7 @@ def test_relaxation(enumerated_rates, assert_sampled, table_of):
     noisy = model.apply(circuit)
     waits = [
         (tuple(t.value for t in i.targets_copy()), i.gate_args_copy())
-        for i in noisy
+        for i in instructions_in(noisy)
         if i.name == "PAULI_CHANNEL_1"
     ]
     short, long = list(wait(40).values()), list(wait(700).values())
@@ -135,9 +136,7 @@ def test_relaxation(enumerated_rates, assert_sampled, table_of):
     for (_, rates), by_hand in zip(waits, [short, short, long], strict=True):
         assert rates == pytest.approx(by_hand, rel=1e-12)
     # X flips from waiting that a detector sees: qubit 4 before CX 4 3; 0, 2 and 4 before M.
-    base = enumerated_rates(
-        circuit, table_of(*_without_idle(table_of.of(p)), lambda q: {"X": 0.0})
-    )
+    base = enumerated_rates(circuit, table_of(*_without_idle(table_of.of(p)), lambda q: {"X": 0.0}))
     x = {ns: 1 - 2 * (wait(ns)["X"] + wait(ns)["Y"]) for ns in (40, 700)}
     factors = np.array([1.0, x[40], x[40] * x[700] ** 2])
     assert_sampled(noisy, (1 - (1 - 2 * base) * factors) / 2, shots=1_000_000)

@@ -1,0 +1,94 @@
+"""The heavy-hexagon code: its sparse connections, its gauge group, and what its flags are for."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import pytest
+import stim
+
+from decoders.codes import memory_circuit
+from decoders.noise import CodeCapacity, Depolarizing
+
+
+def partners(circuit: stim.Circuit) -> dict[int, set[int]]:
+    met: dict[int, set[int]] = defaultdict(set)
+    for instruction in circuit.flattened():
+        if stim.gate_data(instruction.name).is_two_qubit_gate:
+            for a, b in instruction.target_groups():
+                met[a.value].add(b.value)
+                met[b.value].add(a.value)
+    return met
+
+
+@pytest.mark.parametrize("distance", [3, 5, 7])
+def test_no_qubit_has_more_than_three_neighbours(distance: int) -> None:
+    circuit = memory_circuit("heavy-hex", distance=distance, rounds=2)
+    degrees = [len(met) for met in partners(circuit).values()]
+    assert max(degrees) == 3
+    # Edges of the lattice: each vertical edge of the d x d grid has its qubit between two data;
+    # (d - 1)^2 of these also meet an ancilla; d - 1 ancillas on the border meet two data.
+    edges = 2 * distance * (distance - 1) + (distance - 1) ** 2 + 2 * (distance - 1)
+    assert sum(degrees) == 2 * edges
+
+
+def test_partners_lie_beside_one_another() -> None:
+    circuit = memory_circuit("heavy-hex", distance=5, rounds=1)
+    place = circuit.get_final_qubit_coordinates()
+    for qubit, met in partners(circuit).items():
+        for other in met:
+            away = sorted(abs(a - b) for a, b in zip(place[qubit], place[other], strict=True))
+            # Along an axis, or from a border ancilla to its two data.
+            assert away in ([0, 1], [1, 1])
+
+
+@pytest.mark.parametrize("distance", [3, 5])
+def test_stabilizers_are_those_of_the_paper(distance: int) -> None:
+    """arXiv:1907.09528: X on two neighbouring columns; Z plaquettes of weight four and two."""
+    for basis, error in (("X", "z"), ("Z", "x")):
+        circuit = memory_circuit("heavy-hex", distance=distance, rounds=1, basis=basis)
+        weights: dict[int, int] = defaultdict(int)
+        for qubit in range(distance**2):
+            noisy = stim.Circuit()
+            for instruction in circuit:
+                noisy.append(instruction)
+                if instruction.name == "TICK" and noisy.num_ticks == 1:
+                    noisy.append(f"{error.upper()}_ERROR", [qubit], 0.1)
+            found = noisy.detector_error_model()[0].targets_copy()
+            final = {d for d, at in circuit.get_detector_coordinates().items() if at[2] == 0}
+            last = circuit.get_detector_coordinates()
+            for target in found:
+                if target.is_relative_detector_id() and (target.val in final or basis == "X"):
+                    weights[target.val] += 1
+            assert len(last) == circuit.num_detectors
+        if basis == "X":
+            assert sorted(weights.values()) == [2 * distance] * (distance - 1)
+        else:
+            twos, fours = distance - 1, (distance - 1) ** 2 // 2
+            assert sorted(weights.values()) == [2] * twos + [4] * fours
+
+
+@pytest.mark.parametrize(("distance", "without"), [(3, 2), (5, 3)])
+def test_flags_are_what_keeps_the_distance(
+    distance: int, without: int, mechanisms: Callable, least_weight: Callable
+) -> None:
+    """An ancilla's fault halfway leaves X on two data, so half the faults do; the flags tell."""
+    circuit = memory_circuit("heavy-hex", distance=distance, rounds=3, basis="Z")
+    model = Depolarizing(p=1e-3).apply(circuit).detector_error_model()
+    places = circuit.get_detector_coordinates()
+    stabilizers = {d for d, (x, y, _) in places.items() if not (x % 2 == 0 and y % 2 == 1)}
+    assert circuit.num_detectors - len(stabilizers) == 3 * (distance - 1) ** 2
+    assert least_weight(mechanisms(model), distance) == distance
+    assert least_weight(mechanisms(model, stabilizers), distance) == without
+
+
+def test_only_faults_in_gates_raise_flags() -> None:
+    """Data errors between rounds commute with the flags."""
+    circuit = memory_circuit("heavy-hex", distance=3, rounds=2)
+    model = CodeCapacity(p=0.1).apply(circuit).detector_error_model()
+    places = circuit.get_detector_coordinates()
+    for error in model.flattened():
+        if error.type == "error":
+            for target in error.targets_copy():
+                if target.is_relative_detector_id():
+                    x, y, _ = places[target.val]
+                    assert not (x % 2 == 0 and y % 2 == 1)
