@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -143,11 +145,19 @@ def with_noise(circuit: stim.Circuit, noise: NoiseModel | None, *, source: str) 
 
 
 def noise_metadata(noise: NoiseModel | None) -> dict[str, Any]:
-    """A noise model as the CSV names it: its kind under `noise`, its numbers beside it."""
+    """A noise model as the CSV names it: its kind under `noise`, its numbers beside it.
+
+    Tables of rates stand there as a hash; the run's config.toml has them in full.
+    """
     if noise is None:
         return {}
     values = noise.model_dump(mode="json", exclude_none=True)
-    return {"noise": values.pop("kind"), **values}
+    short = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+    if tables:
+        text = json.dumps(tables, sort_keys=True)
+        short["table"] = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return {"noise": short.pop("kind"), **short}
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from decoders.noise import NoiseModel
+from decoders.rare import RareSettings
 
 
 def listed(value: Any) -> Any:
@@ -75,6 +76,14 @@ class StopRecipe(Recipe):
     )
 
 
+class RareRecipe(RareSettings):
+    """Rare-event estimates for the rows in which direct sampling sees too few errors."""
+
+    below_errors: int = Field(
+        default=100, ge=1, description="Rows with fewer errors get a rare-event estimate."
+    )
+
+
 class EvaluateConfig(Recipe):
     """A sweep: every circuit with every noise and every decoder."""
 
@@ -98,6 +107,9 @@ class EvaluateConfig(Recipe):
         default=(), description="sinter custom-decoder functions, as module:function."
     )
     stop: StopRecipe = Field(default=StopRecipe(), description="When a row has enough.")
+    rare: RareRecipe | None = Field(
+        default=None, description="Estimate rates too small to count; [rare] alone takes defaults."
+    )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval.")
     workers: int | None = Field(
         default=None, ge=1, le=1024, description="Worker processes; all cores by default."

@@ -1,4 +1,4 @@
-"""Sets of a detector error model's mechanisms: their symptoms, their odds, and Markov moves on them.
+"""Sets of an error model's mechanisms: their symptoms, their odds, and Markov moves on them.
 
 A shot of a detector error model (DEM) is a set E of independent mechanisms, each in it with its own
 probability p. The tilted law at `scale` s multiplies the odds p/(1-p) of the mechanisms that can
@@ -197,7 +197,7 @@ def _neighbours(detector_bits: Bytes, relevant: Bools, odds: Floats) -> tuple[In
 
     incidence = csr_matrix(detector_bits.astype(np.int32))
     shared = incidence @ incidence.T
-    kept = [diags(mask.astype(np.int32)) for mask in (relevant, ~relevant)]
+    kept = [diags(mask.astype(float)) for mask in (relevant, ~relevant)]
     shared = sum((mask @ shared @ mask for mask in kept), start=csr_matrix(shared.shape)).tocsr()
     shared.setdiag(0)
     shared.eliminate_zeros()

@@ -18,8 +18,9 @@ class Layout:
     """Places (x, y) in a planar code's patch, and (x, y, t) of its detectors.
 
     `detectors` maps a detector's number to its place and time, `qubits` a qubit's number to its
-    place, `data` does so for data qubits alone. `logical` are the data qubits on whose final outcomes the observable is read, in order;
-    `layers` counts the times: the rounds, and one for the final readout of the data.
+    place, `data` does so for data qubits alone. `logical` are the data qubits on whose final
+    outcomes the observable is read, in order; `layers` counts the times: the rounds, and one for
+    the final readout of the data.
     """
 
     qubits: Mapping[int, Place]
@@ -49,7 +50,9 @@ def layout_of(circuit: stim.Circuit) -> Layout:
     numbers = read_memory(circuit.without_noise()).data
     missing = [qubit for qubit in numbers if qubit not in qubits]
     if missing:
-        raise ValueError(f"a picture needs QUBIT_COORDS of every data qubit, qubit {missing[0]} has none")
+        raise ValueError(
+            f"a picture needs QUBIT_COORDS of every data qubit, qubit {missing[0]} has none"
+        )
     data = {qubit: qubits[qubit] for qubit in numbers}
     detectors = {
         number: _event(coordinates)

@@ -138,22 +138,21 @@ class ShotSource:
         return events, flips, faults
 
     def find(self, start: int, *, wrong: bool, max_shots: int) -> int:
-        """The first shot from `start` on that the decoder gets wrong; or that has two events.
+        """The first shot from `start` on that is decoded wrongly; or rightly, with two events.
 
-        Events count where they can flip the observable. ValueError after `max_shots` in vain.
+        Events count where they can tell of a flip. ValueError after `max_shots` in vain.
         """
         relevant = sorted(relevant_detectors(self.model))
         for number in range(start // SHARD_SHOTS, (start + max_shots) // SHARD_SHOTS + 1):
             events, flips, _ = self.shard(number)
-            if wrong:
-                wanted = np.any(self.matching.decode_batch(events) != flips, axis=1)
-            else:
-                wanted = events[:, relevant].sum(axis=1) >= 2
+            wanted = np.any(self.matching.decode_batch(events) != flips, axis=1)
+            if not wrong:
+                wanted = ~wanted & (events[:, relevant].sum(axis=1) >= 2)
             shots = number * SHARD_SHOTS + np.flatnonzero(wanted)
             shots = shots[(shots >= start) & (shots < start + max_shots)]
             if len(shots):
                 return int(shots[0])
-        what = "is decoded wrongly" if wrong else "has two detection events"
+        what = "is decoded wrongly" if wrong else "has two detection events and is decoded rightly"
         raise ValueError(
             f"none of shots {start} to {start + max_shots - 1} {what}: give a larger p"
             + (", or a smaller distance" if wrong else ", or name the shot")

@@ -102,15 +102,17 @@ def _first(points: _Points, observed: Array, start: tuple[float, float]) -> Arra
     x = (points.p - start[0]) * np.exp(start[1] * points.log_distance)
     design = np.stack([np.ones_like(x), x, x**2], axis=1) / points.sigma[:, None]
     linear = np.linalg.lstsq(design, (observed / points.sigma).T, rcond=None)[0].T
-    return np.hstack([np.tile(start, (len(observed), 1)), linear])
+    theta = np.empty((len(observed), 5))
+    theta[:, :2], theta[:, 2:] = start, linear
+    return theta
 
 
 def _step(residual: Array, jacobian: Array, damping: Array) -> Array:
     """Damped Gauss-Newton steps (replicas, 5), damped in proportion to each curvature."""
-    curvature = np.einsum("rpi,rpj->rij", jacobian, jacobian)
+    transposed = jacobian.transpose(0, 2, 1)
+    curvature = transposed @ jacobian
     diagonal = np.einsum("rii->ri", curvature)
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
     extra = damping[:, None] * diagonal + floor
     damped = curvature + extra[:, :, None] * np.eye(diagonal.shape[1])
-    pull = np.einsum("rpi,rp->ri", jacobian, residual)
-    return np.linalg.solve(damped, pull[:, :, None])[:, :, 0]
+    return np.linalg.solve(damped, transposed @ residual[:, :, None])[:, :, 0]

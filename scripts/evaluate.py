@@ -28,7 +28,7 @@ codes:  repetition, rotated-surface, unrotated-surface, xzzx-surface, color, hea
 noise:  depolarizing, si1000, biased, phenomenological, code-capacity, heterogeneous
 """
 
-_MAY_CHANGE = ("stop", "workers", "confidence", "title", "threshold", "time_decoders")
+_MAY_CHANGE = ("stop", "workers", "confidence", "title", "threshold", "time_decoders", "rare")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +57,10 @@ def run(options: argparse.Namespace) -> int:
 def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -> int:
     """The same for a config that is at hand already (`syndrift demo`)."""
     from decoders.evaluate import evaluate
+    from decoders.rare_sweep import rare_rows
     from scripts import run_folder
     from scripts.progress import progress_bar
-    from scripts.sweep_results import SweepResults
+    from scripts.sweep_results import RARE, SweepResults
 
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
 
@@ -72,7 +73,9 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
     with run_folder.resumable(folder):
         with progress_bar("collecting shots") as on_progress:
             rows = evaluate(config, counts, on_checked=begin, on_progress=on_progress)
-        results = SweepResults(config, rows, _single_shot_times(config, rows), folder)
+        with progress_bar("rare events") as on_progress:
+            rare = rare_rows(config, rows, folder / RARE, on_progress=on_progress)
+        results = SweepResults(config, rows, rare, _single_shot_times(config, rows), folder)
         results.write()
         pictures = [] if options.no_pictures else results.draw()
     if options.json:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from decoders.compare import CompareConfig
+    from decoders.evaluate_config import EvaluateConfig
     from decoders.recount import Recount
 
 EPILOG = """\
@@ -18,7 +20,8 @@ examples:
   syndrift reproduce runs/surface-1a2b3c4d --rows 20      only 20 rows, spread evenly
 
 Every row of a run's counts.csv names its shots; they are drawn and decoded again, and every number
-must be the same. Exit status 1 if one is not. Times are not compared.
+must be the same. Exit status 1 if one is not. Times are not compared, and neither are rare-event
+estimates and fits, which `syndrift evaluate RUN/config.toml --out ELSEWHERE` computes again.
 """
 
 
@@ -45,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         for name, then in manifest["versions"].items()
         if name != "python" and now.get(name) != then
     ]
+    if manifest["verb"] not in ("evaluate", "compare"):
+        raise ValueError(f"{options.run}: a run of `syndrift {manifest['verb']}` has no counts")
     with progress_bar("counting again") as on_progress:
         recounts = _recount(options, manifest["verb"], on_progress)
     return _report(options, recounts, other)
@@ -54,24 +59,16 @@ def _recount(
     options: argparse.Namespace, verb: str, on_progress: Callable[[float], None]
 ) -> list[Recount]:
     from decoders.collect import CollectSettings
-    from decoders.compare import CompareConfig, prepare
+    from decoders.compare import prepare
     from decoders.evaluate import works_of
     from decoders.evaluate_config import EvaluateConfig
     from decoders.recount import recount
     from scripts import run_folder
-    from scripts.config_file import load
 
-    path = options.run / run_folder.CONFIG
-    if verb == "evaluate":
-        config = load(path, EvaluateConfig)
-        kept = run_folder.kept_inputs(options.run, config.circuits)
-        config = config.model_copy(update={"circuits": tuple(kept)})
+    config = _config(options.run, verb)
+    if isinstance(config, EvaluateConfig):
         works = [work for _, work in works_of(config)]
     else:
-        config = load(path, CompareConfig)
-        given = [key for key in ("circuit", "dem") if getattr(config, key) is not None]
-        kept = run_folder.kept_inputs(options.run, [getattr(config, key) for key in given])
-        config = config.model_copy(update=dict(zip(given, kept, strict=True)))
         works = [prepare(config).work]
     settings = CollectSettings(seed=config.seed, workers=1, custom_functions=config.custom_decoders)
     return recount(
@@ -81,6 +78,23 @@ def _recount(
         most_rows=options.rows,
         on_progress=on_progress,
     )
+
+
+def _config(run: pathlib.Path, verb: str) -> EvaluateConfig | CompareConfig:
+    """The run's config, with the copies of the user's files that the folder keeps."""
+    from decoders.compare import CompareConfig
+    from decoders.evaluate_config import EvaluateConfig
+    from scripts import run_folder
+    from scripts.config_file import load
+
+    if verb == "evaluate":
+        config = load(run / run_folder.CONFIG, EvaluateConfig)
+        kept = run_folder.kept_inputs(run, config.circuits)
+        return config.model_copy(update={"circuits": tuple(kept)})
+    config = load(run / run_folder.CONFIG, CompareConfig)
+    given = [key for key in ("circuit", "dem") if getattr(config, key) is not None]
+    kept = run_folder.kept_inputs(run, [getattr(config, key) for key in given])
+    return config.model_copy(update=dict(zip(given, kept, strict=True)))
 
 
 def _report(options: argparse.Namespace, recounts: list[Recount], other: list[str]) -> int:

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from decoders.conclude import Conclusion, suppression, thresholds
-from decoders.evaluate import Row
+from decoders.evaluate import Point, Row
 from decoders.evaluate_config import EvaluateConfig
+from decoders.rare_sweep import RareRow, estimate_json
 from decoders.statistics import LambdaFit
 from decoders.threshold import ThresholdFit
 from decoders.timing import DecodeTimes
 from scripts import table
 
-TABLE, RESULTS = "table.csv", "results.json"
+TABLE, RESULTS, RARE = "table.csv", "results.json", "rare.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class SweepResults:
 
     config: EvaluateConfig
     rows: Sequence[Row]
+    rare: Sequence[RareRow]
     times: Mapping[int, DecodeTimes]
     folder: pathlib.Path
 
@@ -58,6 +60,7 @@ class SweepResults:
         return {
             "title": self.config.title,
             "rows": [self._described(k) for k in range(len(self.rows))],
+            "rare": [_rare_json(row) for row in self.rare],
             "suppression": [_conclusion_json(conclusion) for conclusion in self.suppression],
             "thresholds": [_conclusion_json(conclusion) for conclusion in self.thresholds],
             "confidence": self.config.confidence,
@@ -68,6 +71,8 @@ class SweepResults:
     def as_text(self) -> str:
         """Everything for the terminal."""
         parts = [self.config.title, "", table.ler_table(self.rows, self.times)]
+        if self.rare:
+            parts += ["", "Rates too small to count, by splitting:", table.rare_table(self.rare)]
         found = [one for one in self.suppression if one.fit is not None]
         said = [_conclusion_text(one) for one in [*found, *self.thresholds]]
         parts += ["", *said] if said else []
@@ -76,13 +81,8 @@ class SweepResults:
 
     def _described(self, index: int) -> dict[str, Any]:
         row = self.rows[index]
-        point = row.point
-        described: dict[str, Any] = {
-            "code": point.code,
-            "distance": point.distance,
-            "rounds": point.rounds,
-            "basis": point.basis,
-            "noise": dict(point.noise),
+        described = {
+            **_point_json(row.point),
             "decoder": row.decoder,
             **table.row_json(row),
         }
@@ -111,6 +111,27 @@ class SweepResults:
             "confidence": self.config.confidence,
             "seed": self.config.seed,
         }
+
+
+def _rare_json(row: RareRow) -> dict[str, Any]:
+    per_round = row.per_round
+    return {
+        **_point_json(row.point),
+        "decoder": row.decoder,
+        **estimate_json(row.estimate),
+        "ler_per_round": per_round[0] if per_round else None,
+        "interval_per_round": list(per_round[1:]) if per_round else None,
+    }
+
+
+def _point_json(point: Point) -> dict[str, Any]:
+    return {
+        "code": point.code,
+        "distance": point.distance,
+        "rounds": point.rounds,
+        "basis": point.basis,
+        "noise": dict(point.noise),
+    }
 
 
 def _conclusion_json(conclusion: Conclusion) -> dict[str, Any]:

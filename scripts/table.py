@@ -11,6 +11,8 @@ from typing import Any
 
 from decoders.compare import Comparison, Pair
 from decoders.evaluate import Row
+from decoders.rare import RareEstimate
+from decoders.rare_sweep import RareRow
 from decoders.timing import DecodeTimes
 from scripts.report.rows import noise_text
 
@@ -79,6 +81,40 @@ def ler_table(rows: Sequence[Row], times: Mapping[int, DecodeTimes] | None = Non
     kept = {name: cells for name, cells in columns.items() if any(cells)}
     lines = [aligned(list(kept), zip(*kept.values(), strict=True))]
     return "\n".join([", ".join(shared), *lines] if shared else lines)
+
+
+def rare_table(rows: Sequence[RareRow]) -> str:
+    """The rare-event estimates; what speaks against one stands below the table."""
+    header = ("d", "rounds", "p", "decoder", "LER a shot", "interval", "LER a round",
+              "replicates", "decoded shots", "direct would take")  # fmt: skip
+    cells = [
+        (
+            _blank(row.point.distance),
+            _blank(row.point.rounds),
+            _blank(row.point.p),
+            row.decoder,
+            rate(row.estimate.ler),
+            f"[{rate(row.estimate.interval[0])}, {rate(row.estimate.interval[1])}]",
+            rate(row.per_round[0]) if row.per_round else "",
+            str(row.estimate.replicates),
+            f"{row.estimate.decoded_shots:,}",
+            rate(direct_shots(row.estimate)),
+        )
+        for row in rows
+    ]
+    warnings = [
+        f"warning, d={row.point.distance} p={row.point.p} {row.decoder}: {warning}"
+        for row in rows
+        for warning in row.estimate.warnings
+    ]
+    return "\n".join([aligned(header, cells), *warnings])
+
+
+def direct_shots(estimate: RareEstimate) -> float:
+    """Shots that direct sampling would take to the same relative standard error, (1-P)/(P r²)."""
+    if not estimate.ler or not estimate.relative_standard_error:
+        return math.nan
+    return (1 - estimate.ler) / (estimate.ler * estimate.relative_standard_error**2)
 
 
 def _time_columns(rows: Sequence[Row], times: Mapping[int, DecodeTimes]) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ def color(distance: int, rounds: int, basis: str) -> stim.Circuit:
     Each face has two ancillas, which a CX makes a Bell pair: its XX picks up the face's X check
     while the halves control CX onto three corners each, its ZZ then the Z check, and a Bell
     measurement reads both. A fault on an ancilla that spreads to data shows in the other check,
-    so the circuit-level distance is d (arXiv:2312.08813).
+    so the circuit-level distance is d (enumerated for d = 3 and 5).
 
     Qubits: the (3 d^2 + 1) / 4 data first, row by row from the triangle's base; then, in the same
     order of the faces, each face's west and east ancilla, at (x - 1, y) and (x + 1, y) of its

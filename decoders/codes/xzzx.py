@@ -19,12 +19,12 @@ def xzzx_surface(distance: int, rounds: int, basis: str) -> stim.Circuit:
     """Return an XZZX surface code memory.
 
     It is the rotated surface code with a Hadamard on every second data qubit, which makes all
-    bulk stabilizers the same product X Z Z X (read by rows). `basis` names the logical operator
-    of that rotated surface code: the observable is Z (or X) on one half of a line of data qubits
-    and X (or Z) on the other half. Ancillas are prepared and measured in the X basis; CX and CZ
-    couple them to the data. Data errors of one kind, Z as well as X, only join checks along one
-    diagonal: under infinite bias the code falls apart into repetition codes (arXiv:2009.07851),
-    and for odd d no Z errors alone flip the observable of basis Z.
+    bulk stabilizers the same product X Z Z X (read by rows, y upwards). `basis` names the logical
+    operator of that rotated surface code: the observable is Z (or X) on one half of a line of data
+    qubits and X (or Z) on the other half. Ancillas are prepared and measured in the X basis; CX
+    and CZ couple them to the data. Data errors of one kind, Z as well as X, only join checks along
+    one diagonal: under infinite bias the code falls apart into repetition codes
+    (arXiv:2009.07851), and for odd d no Z errors alone flip the observable of basis Z.
 
     Coordinates are those of stim's rotated code: data at odd (x, y) from 1 to 2 d - 1, ancillas
     at even ones; qubits are numbered without gaps by x, then y. Detectors are at their ancilla's

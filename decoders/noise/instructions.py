@@ -76,7 +76,10 @@ def in_single_file(instruction: stim.CircuitInstruction) -> list[stim.CircuitIns
 
 
 def _joined(group: list[stim.GateTarget], *, is_product: bool) -> list[stim.GateTarget]:
-    return stim.target_combined_paulis(group) if is_product else group
+    if not is_product:
+        return group
+    joined = [part for target in group for part in (target, stim.target_combiner())]
+    return joined[:-1]
 
 
 def _is_quantum(target: stim.GateTarget) -> bool:

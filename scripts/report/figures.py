@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from decoders.threshold import ThresholdPoint
+
 DECODER_NOTES = {
     "pymatching": "pymatching: minimum-weight matching, without correlations",
     "pymatching-correlated": "pymatching-correlated: two passes, re-weighted by correlations",
@@ -150,13 +152,14 @@ def _explain_curves(
     if break_even:
         by_decoder.append(Line2D([], [], color=palette.faint, linewidth=1, linestyle="--"))
         shown.append("LER = p (break-even)")
-    first = column.legend(by_size, names, title="distance", alignment="left", loc="upper left",
-                          bbox_to_anchor=(-0.12, 1.02), borderaxespad=0)  # fmt: skip
+    if sizes != [(0, 0)]:  # a circuit of unknown distance is the only one in its picture
+        first = column.legend(by_size, names, title="distance", alignment="left",
+                              loc="upper left", bbox_to_anchor=(-0.12, 1.02),
+                              borderaxespad=0)  # fmt: skip
+        column.add_artist(first)
+        first.set_clip_on(False)
     column.legend(by_decoder, shown, title="decoder", alignment="left", loc="lower left",
                   bbox_to_anchor=(-0.12, 0), borderaxespad=0, handlelength=3.2)  # fmt: skip
-    column.add_artist(first)
-    first.set_clip_on(False)
-    first.set_in_layout(True)
 
 
 def _ler_caption(points: Sequence[LerPoint]) -> str:
@@ -170,7 +173,7 @@ def _ler_caption(points: Sequence[LerPoint]) -> str:
     return "; ".join(parts) + "."
 
 
-def shots_text(points: Iterable[LerPoint | TimePoint]) -> str:
+def shots_text(points: Iterable[LerPoint | TimePoint | ThresholdPoint]) -> str:
     """The shots of points: one number, or from the fewest to the most."""
     shots = [point.shots for point in points]
     few, most = min(shots), max(shots)
@@ -207,7 +210,8 @@ def draw_pareto(
         raise ValueError("a picture of accuracy against time needs a decoding time, got none")
     bounds = any(not point.errors for point in shown)
     parts = [
-        "filled: median of one shot a call, whisker to the 99th percentile; hollow: mean in batches",
+        "filled: median of one shot a call, whisker to the 99th percentile",
+        "hollow: mean in batches",
         f"vertical: {confidence_text(shown)} Wilson intervals over {shots_text(shown)} shots, "
         + seeds_text(shown),
         *(["arrow: upper bound, no error seen"] if bounds else []),

@@ -46,7 +46,9 @@ def draw_threshold(
         + (", hollow points not fitted." if fit.left_out else ".")
     )
     rows = [_threshold_row(fit, point, decoder, seed) for point in points]
-    return save(functools.partial(_paint_threshold, fit, points), target, Labels(title, caption), rows)
+    return save(
+        functools.partial(_paint_threshold, fit, points), target, Labels(title, caption), rows
+    )
 
 
 def _names(decoder: str) -> str:
@@ -111,9 +113,7 @@ def _paint_threshold(
                     frameon=True, edgecolor="none")  # fmt: skip
 
 
-def _draw_fitted(
-    axes: Axes, fit: ThresholdFit, own: Sequence[ThresholdPoint], colour: str
-) -> None:
+def _draw_fitted(axes: Axes, fit: ThresholdFit, own: Sequence[ThresholdPoint], colour: str) -> None:
     import numpy as np
 
     inside = [point.p for point in own if point in fit.used]

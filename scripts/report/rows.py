@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +100,13 @@ def _is_short(value: object) -> bool:
 
 
 def ler_points(rows: Sequence[Row], *, seed: int, per_round: bool = True) -> list[LerPoint]:
-    """Rows with a p and shots as points; `per_round` where False: per shot."""
+    """Rows with shots as points, per round (where they have rounds) or per shot.
+
+    Distance and rounds are 0, and p is nan, where they are not known.
+    """
     points = []
     for row in rows:
-        if row.point.p is None or not row.shots:
+        if not row.shots:
             continue
         rates = row.per_round if per_round else (row.ler, *row.interval)
         if rates is None:
@@ -113,7 +117,7 @@ def ler_points(rows: Sequence[Row], *, seed: int, per_round: bool = True) -> lis
                 decoder=row.decoder,
                 distance=row.point.distance or 0,
                 rounds=row.point.rounds or 0,
-                p=row.point.p,
+                p=math.nan if row.point.p is None else row.point.p,
                 shots=row.shots,
                 errors=row.errors + row.declined,
                 rate=rate,
@@ -157,7 +161,8 @@ class LambdaCurve:
     def name(self) -> str:
         """The curve in a legend."""
         strengths = {point.p for point in self.points}
-        return f"p = {strengths.pop():g}" if len(strengths) == 1 else self.noise
+        p = strengths.pop() if len(strengths) == 1 else math.nan
+        return self.noise if math.isnan(p) else f"p = {p:g}"
 
 
 def lambda_curve(conclusion: Conclusion, *, seed: int) -> LambdaCurve:

@@ -27,16 +27,23 @@ _SLANT = (0.42, 0.40)
 # Height over width of a panel's drawing, which the distance between the rounds is chosen for.
 _ASPECT = 1.5
 
+# So many lines of words have room below the patch seen from above.
+_MOST_LINES = 6
 
-def draw_shot(one: OneShot, target: pathlib.Path, *, title: str, caption: str) -> list[pathlib.Path]:
+
+def draw_shot(
+    one: OneShot, target: pathlib.Path, *, title: str, caption: str
+) -> list[pathlib.Path]:
     """One shot in three panels: faults and events; events and matching; both, and the verdict.
 
     Surface codes are drawn as a stack of rounds and, in the third panel, from above; a repetition
     code as its plane of space and time. Writes TARGET.png and its siblings; returns their paths.
     """
-    return save(
-        functools.partial(_paint, one), target, Labels(title, caption), _rows(one), SHOT_SIZE_IN
-    )
+    if one.layout.is_line:
+        left = leftover(one)
+        caption = f"{left[0].upper()}{left[1:]} {verdict(one)} {caption}"
+    paint = functools.partial(_paint, one)
+    return save(paint, target, Labels(title, caption), _rows(one), SHOT_SIZE_IN)
 
 
 def _rows(one: OneShot) -> list[dict[str, Any]]:
@@ -94,7 +101,8 @@ def _views(layout: Layout) -> tuple[_View, _View]:
     steps = max(layout.layers - 1, 1)
     if layout.is_line:
         rise = _ASPECT * (x_high - x_low) / steps
-        return (_View("plane", min(rise, 3.0), 0.0),) * 2
+        plane = _View("plane", min(rise, 3.0), 0.0)
+        return plane, plane
     depth = y_high - y_low
     width = x_high - x_low + _SLANT[0] * depth
     rise = (_ASPECT * width - _SLANT[1] * depth) / steps
@@ -150,7 +158,8 @@ def _draw_round_line(axes: Axes, layout: Layout, view: _View, t: int, palette: P
     x_low, x_high, _, _ = _box(layout)
     height = view.place((0, 0, t))[1]
     axes.plot([x_low, x_high], [height] * 2, color=palette.grid, linewidth=1, zorder=0)
-    _dot(axes, [(x, height) for x, _ in layout.checks], "s", 3.2, palette)
+    _dot(axes, [(x, height) for x, _ in layout.checks], "s", 4, palette)
+    _dot(axes, [(x, height) for x, _ in layout.data.values()], "o", 2.2, palette)
 
 
 def _draw_sheet(axes: Axes, one: OneShot, view: _View, t: int, palette: Palette) -> None:
@@ -172,7 +181,7 @@ def _draw_sheet(axes: Axes, one: OneShot, view: _View, t: int, palette: Palette)
 
 def _dot(axes: Axes, at: Sequence[Place], marker: str, size: float, palette: Palette) -> None:
     axes.plot(*_columns(at), linestyle="none", marker=marker, markersize=size, color=palette.faint,
-              markeredgewidth=0, zorder=1)  # fmt: skip
+              markeredgewidth=0, zorder=2)  # fmt: skip
 
 
 def _columns(places: Iterable[Place]) -> tuple[list[float], list[float]]:
@@ -217,10 +226,18 @@ def _draw_chains(axes: Axes, one: OneShot, view: _View, palette: Palette) -> Non
     for chain in one.chains:
         if not _matters(one, chain.edges[0]):
             continue
-        colour = palette.bad if chain.crosses else palette.good
+        colour = _band(palette, chain.crosses)
         for edge in chain.edges:
             at = _columns(view.place(end) for end in one.segment(edge))
-            axes.plot(*at, color=colour, alpha=0.3, linewidth=11, solid_capstyle="round", zorder=2)
+            axes.plot(*at, color=colour, linewidth=11, solid_capstyle="round", zorder=1)
+
+
+def _band(palette: Palette, crosses: bool) -> tuple[float, ...]:
+    """A chain's colour, a third of the full one: opaque, so that it is no darker at the joints."""
+    from matplotlib.colors import to_rgb
+
+    full = to_rgb(palette.bad if crosses else palette.good)
+    return tuple(0.32 * a + 0.68 * b for a, b in zip(full, to_rgb(palette.background), strict=True))
 
 
 def _draw_edges(
@@ -283,9 +300,11 @@ def _write_titles(panels: Sequence[Axes], one: OneShot, palette: Palette) -> Non
         axes.annotate(below, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points",
                       fontsize=8.5, color=colour, fontweight=weight)  # fmt: skip
     if not one.layout.is_line:  # a patch from above is square and leaves room below
-        said = "\n\n".join(
-            textwrap.fill(text[0].upper() + text[1:], 38) for text in (leftover(one), verdict(one))
-        )
+        parts = [leftover(one), verdict(one)]
+        parts = [textwrap.wrap(text[0].upper() + text[1:], 38) for text in parts]
+        if sum(map(len, parts)) > _MOST_LINES:
+            parts = parts[1:]
+        said = "\n\n".join("\n".join(lines) for lines in parts)
         note = panels[2].annotate(said, (0, 0), (0, -4), xycoords="axes fraction", va="top",
                                   textcoords="offset points", fontsize=8)  # fmt: skip
         note.set_in_layout(False)
@@ -311,9 +330,9 @@ def _draw_key(axes: Axes, one: OneShot, palette: Palette) -> None:
     ]  # fmt: skip
     left = {chain.crosses for chain in one.chains if _matters(one, chain.edges[0])}
     if False in left:
-        entries.append(("left over: harmless", line(color=palette.good, alpha=0.3, linewidth=9)))
+        entries.append(("left over: harmless", line(color=_band(palette, False), linewidth=9)))
     if True in left:
-        entries.append(("left over: flips it", line(color=palette.bad, alpha=0.3, linewidth=9)))
+        entries.append(("left over: flips it", line(color=_band(palette, True), linewidth=9)))
     if any(detector not in one.relevant for detector in one.events):
         entries.insert(2, ("event of the other kind", line(
             linestyle="none", marker="o", markersize=5.5, markerfacecolor=palette.background,

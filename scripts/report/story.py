@@ -48,10 +48,10 @@ def leftover(one: OneShot) -> str:
 def verdict(one: OneShot) -> str:
     """Right or wrong, and why, in one or two sentences."""
     did = "flipped the logical qubit" if one.flipped else "did not flip the logical qubit"
-    says = "a flip" if one.predicted else "no flip"
+    says = "predicts a flip" if one.predicted else "predicts no flip"
     if one.is_right:
-        return f"The faults {did}, and the decoder says {says}: it is right."
-    return f"The faults {did}, but the decoder says {says}: it is wrong, a logical error."
+        return f"The faults {did}, and the decoder {says}: it is right."
+    return f"The faults {did}, but the decoder {says}: it is wrong, a logical error."
 
 
 def _listed(lines: list[str]) -> list[str]:
@@ -64,7 +64,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def when(one: OneShot, t: float) -> str:
+def _when(one: OneShot, t: float) -> str:
     """A detector's time in words."""
     return f"round {t + 1:g}" if t < one.layout.layers - 1 else "the final readout"
 
@@ -72,15 +72,15 @@ def when(one: OneShot, t: float) -> str:
 def _event(one: OneShot, detector: int) -> str:
     x, y, t = one.layout.detectors[detector]
     kind = "" if detector in one.relevant else " (the other kind: it cannot see a logical flip)"
-    return f"the check at ({x:g}, {y:g}) in {when(one, t)}{kind}"
+    return f"the check at ({x:g}, {y:g}) in {_when(one, t)}{kind}"
 
 
 def _pair(one: OneShot, edge: Edge) -> str:
     x, y, t = one.layout.detectors[edge.detectors[0]]
-    first = f"({x:g}, {y:g}) in {when(one, t)}"
+    first = f"({x:g}, {y:g}) in {_when(one, t)}"
     across = ", across the logical operator" if edge.crosses else ""
     if edge.is_open:
         in_time = one.exits[edge][:2] == (x, y)
         return f"{first} with {'a first or last outcome' if in_time else 'the border'}{across}"
     x, y, t = one.layout.detectors[edge.detectors[1]]
-    return f"{first} with ({x:g}, {y:g}) in {when(one, t)}{across}"
+    return f"{first} with ({x:g}, {y:g}) in {_when(one, t)}{across}"

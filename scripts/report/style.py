@@ -36,7 +36,7 @@ DASHES: tuple[Any, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Palette:
-    """The colours of one mode; `ramp` names matplotlib's colormap for ordered things, with its ends.
+    """The colours of one mode; `ramp` is matplotlib's colormap for ordered things, with its ends.
 
     `kinds` are Okabe and Ito's colours, told apart by the colour-blind; error, correction and
     event are the three actors of a shot.

@@ -1,6 +1,6 @@
-"""Exact fault distances by enumeration, as fixtures for the tests of the codes."""
+"""What the tests of the codes share: reading circuits and error models, exact distances."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pytest
@@ -8,6 +8,25 @@ import stim
 
 Mechanisms = tuple[np.ndarray, np.ndarray]
 """(detectors, observables), int64 of shape (mechanisms,): the former as a random linear hash."""
+
+
+@pytest.fixture
+def instructions() -> Callable[[stim.Circuit], Iterator[stim.CircuitInstruction]]:
+    """circuit -> its instructions, blocks unrolled."""
+    return _instructions
+
+
+@pytest.fixture
+def footprints() -> Callable[[stim.Circuit, str, int], tuple[np.ndarray, np.ndarray]]:
+    """(circuit, Pauli, n) -> what that Pauli on each of qubits 0 to n - 1 behind the preparation
+    flips, bool: detectors of shape (detectors, n), observables of shape (observables, n)."""
+    return _footprints
+
+
+@pytest.fixture
+def errors() -> Callable[[stim.DetectorErrorModel], Iterator[tuple[frozenset[int], int]]]:
+    """error model -> the detectors and the mask of observables that each mechanism flips."""
+    return _errors
 
 
 @pytest.fixture
@@ -22,22 +41,47 @@ def least_weight() -> Callable[[Mechanisms, int], int | None]:
     return _least_weight
 
 
+def _instructions(circuit: stim.Circuit) -> Iterator[stim.CircuitInstruction]:
+    for instruction in circuit.flattened():
+        assert isinstance(instruction, stim.CircuitInstruction)
+        yield instruction
+
+
+def _footprints(circuit: stim.Circuit, pauli: str, qubits: int) -> tuple[np.ndarray, np.ndarray]:
+    first_tick = [instruction.name for instruction in circuit].index("TICK")
+    simulator = stim.FlipSimulator(batch_size=qubits, disable_stabilizer_randomization=True)
+    simulator.do(circuit[:first_tick])
+    for qubit in range(qubits):
+        simulator.set_pauli_flip(pauli, qubit_index=qubit, instance_index=qubit)
+    simulator.do(circuit[first_tick:])
+    return simulator.get_detector_flips(), simulator.get_observable_flips()
+
+
+def _errors(model: stim.DetectorErrorModel) -> Iterator[tuple[frozenset[int], int]]:
+    for instruction in model.flattened():
+        if isinstance(instruction, stim.DemInstruction) and instruction.type == "error":
+            detectors: set[int] = set()
+            observables = 0
+            for target in instruction.targets_copy():
+                if isinstance(target, stim.DemTarget) and target.is_relative_detector_id():
+                    detectors ^= {target.val}
+                elif isinstance(target, stim.DemTarget) and target.is_logical_observable_id():
+                    observables ^= 1 << target.val
+            yield frozenset(detectors), observables
+
+
 def _mechanisms(
     model: stim.DetectorErrorModel, counting: Collection[int] | None = None
 ) -> Mechanisms:
     # XOR of random 63-bit words: two different symptoms agree with chance 2^-63, times 10^14 pairs
     # that are compared at the most, so that below 1e-4 of all seeds would err. The seed is fixed.
-    words = np.random.default_rng(20231).integers(0, 2**63, size=model.num_detectors)
+    words = np.random.default_rng(20231).integers(0, 2**63, size=model.num_detectors).tolist()
     found = set()
-    for error in model.flattened():
-        if error.type != "error":
-            continue
-        seen = observables = 0
-        for target in error.targets_copy():
-            if target.is_logical_observable_id():
-                observables ^= 1 << target.val
-            elif target.is_relative_detector_id() and (counting is None or target.val in counting):
-                seen ^= int(words[target.val])
+    for detectors, observables in _errors(model):
+        seen = 0
+        for detector in detectors:
+            if counting is None or detector in counting:
+                seen ^= words[detector]
         found.add((seen, observables))
     found.discard((0, 0))
     table = np.array(sorted(found), dtype=np.int64)

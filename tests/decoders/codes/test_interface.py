@@ -1,7 +1,7 @@
 """What every code promises: names, errors, layers, detectors, counts, and noise that applies."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -68,8 +68,8 @@ def detectors_of(name: str, d: int, rounds: int, basis: str) -> int:
     return kept * (rounds + 1) + other * (rounds - 1) + flags
 
 
-def operations(circuit: stim.Circuit) -> Iterator[tuple[str, list[int]]]:
-    for instruction in circuit.flattened():
+def operations(circuit: stim.Circuit, instructions: Callable) -> Iterator[tuple[str, list[int]]]:
+    for instruction in instructions(circuit):
         gate = stim.gate_data(instruction.name)
         if gate.is_unitary or gate.is_reset or gate.produces_measurements:
             yield instruction.name, [t.value for t in instruction.targets_copy()]
@@ -102,11 +102,11 @@ def test_without_noise_nothing_is_detected(
 
 @pytest.mark.parametrize(("name", "distance", "rounds", "basis"), ALL)
 def test_layers_hold_one_operation_a_qubit(
-    name: str, distance: int, rounds: int, basis: str
+    name: str, distance: int, rounds: int, basis: str, instructions: Callable
 ) -> None:
     circuit = memory_circuit(name, distance=distance, rounds=rounds, basis=basis)
     layer: Counter[int] = Counter()
-    for gate, targets in [*operations(circuit), ("TICK", [])]:
+    for gate, targets in [*operations(circuit, instructions), ("TICK", [])]:
         if gate == "TICK":
             assert layer, "a layer is empty"
             assert max(layer.values()) == 1
@@ -115,9 +115,11 @@ def test_layers_hold_one_operation_a_qubit(
 
 
 @pytest.mark.parametrize(("name", "distance", "rounds", "basis"), ALL)
-def test_counts_are_the_closed_forms(name: str, distance: int, rounds: int, basis: str) -> None:
+def test_counts_are_the_closed_forms(
+    name: str, distance: int, rounds: int, basis: str, instructions: Callable
+) -> None:
     circuit = memory_circuit(name, distance=distance, rounds=rounds, basis=basis)
-    used = {qubit for _, targets in operations(circuit) for qubit in targets}
+    used = {qubit for _, targets in operations(circuit, instructions) for qubit in targets}
     assert circuit.num_observables == (12 if name == "bivariate-bicycle" else 1)
     assert len(used) == (qubits_of(name, distance) if distance % 2 or distance == 6 else len(used))
     if distance % 2 or name in ("repetition", "bivariate-bicycle"):
@@ -143,7 +145,7 @@ def test_detectors_have_coordinates_of_their_own(
 
 @pytest.mark.parametrize("rounds", [1, 2, 5])
 @pytest.mark.parametrize("name", NAMES)
-def test_noise_models_find_data_and_rounds(name: str, rounds: int) -> None:
+def test_noise_models_find_data_and_rounds(name: str, rounds: int, instructions: Callable) -> None:
     distance = 6 if name == "bivariate-bicycle" else 3
     for basis in "XZ":
         circuit = memory_circuit(name, distance=distance, rounds=rounds, basis=basis)
@@ -153,7 +155,7 @@ def test_noise_models_find_data_and_rounds(name: str, rounds: int) -> None:
         ):
             hit = [
                 target
-                for instruction in noise.apply(circuit).flattened()
+                for instruction in instructions(noise.apply(circuit))
                 if instruction.name == "X_ERROR"
                 for target in instruction.targets_copy()
             ]
@@ -204,15 +206,17 @@ def test_errors_say_what_was_expected(
     assert "\n" not in str(error.value)
 
 
-def test_depolarizing_noise_reaches_every_qubit() -> None:
+def test_depolarizing_noise_reaches_every_qubit(instructions: Callable) -> None:
     for name in NAMES:
         circuit = memory_circuit(name, distance=6 if name[0] == "b" else 3, rounds=2)
         noisy = Depolarizing(p=0.01).apply(circuit)
         assert noisy.without_noise() == circuit
         hit = {
             target.value
-            for instruction in noisy.flattened()
+            for instruction in instructions(noisy)
             if instruction.name.startswith("DEPOLARIZE")
             for target in instruction.targets_copy()
         }
-        assert hit == {qubit for _, targets in operations(circuit) for qubit in targets}
+        assert hit == {
+            qubit for _, targets in operations(circuit, instructions) for qubit in targets
+        }
