@@ -4,8 +4,8 @@
 
 Each case goes the way of `syndrift evaluate` with `threshold = true`: a sweep over distance and p
 with PyMatching, then the finite-size scaling fit. The interval is statistical; `drift` is how far
-the threshold moves when the smallest distance fitted is left out. "agrees" compares the interval
-with the published range.
+the threshold moves when the smallest distance fitted is left out. "off by" is how far the interval
+misses the published range: rotated codes this small approach 0.1031 and 0.0293 from below.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
+import sys
 import tempfile
 import time
 from typing import Any
@@ -146,19 +147,27 @@ def line(case: Case, conclusion: Conclusion, shots: int, seconds: float) -> tupl
     if not isinstance(fit, ThresholdFit):
         return case.name, "", conclusion.reason, "", "", "", *counted, case.source, ""
     low, high = fit.interval
-    agrees = low <= case.published[1] and high >= case.published[0]
-    is_moving = fit.drift is not None and fit.drift_standard_error is not None
+    is_checked = fit.drift is not None
     return (
         case.name,
         ",".join(str(d) for d in sorted({point.distance for point in fit.used})),
         f"{fit.p_threshold:.5f} [{low:.5f}, {high:.5f}]",
-        f"{fit.drift:+.5f} ± {fit.drift_standard_error:.5f}" if is_moving else "-",
+        f"{fit.drift:+.5f} ± {fit.drift_standard_error:.5f}" if is_checked else "-",
         f"{fit.nu:.2f} ± {fit.nu_standard_error:.2f}",
         f"{fit.chi2_per_dof:.2f}",
         *counted,
         case.source,
-        "yes" if agrees else "no",
+        off_by(fit.interval, case.published),
     )
+
+
+def off_by(interval: tuple[float, float], published: tuple[float, float]) -> str:
+    """The gap between two ranges in percent of the published one; nothing where they overlap."""
+    if interval[1] < published[0]:
+        return f"{interval[1] / published[0] - 1:+.1%}"
+    if interval[0] > published[1]:
+        return f"{interval[0] / published[1] - 1:+.1%}"
+    return "agrees"
 
 
 def main() -> None:
@@ -166,9 +175,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller codes, under a minute")
     quick = parser.parse_args().quick
-    lines = [line(case, *measure(case, quick)) for case in CASES]
+    lines = []
+    for case in CASES:
+        lines.append(line(case, *measure(case, quick)))
+        print(*lines[-1], sep="; ", file=sys.stderr)
     header = ("experiment", "d fitted", f"threshold [{CONFIDENCE:.0%}]", "drift", "ν", "χ²/dof",
-              "shots", "s", "published", "agrees")  # fmt: skip
+              "shots", "s", "published", "off by")  # fmt: skip
     print(aligned(header, lines))
     print(f"\nPyMatching, seed {SEED}, LER per shot, {WORKERS} workers; {machine()}")
 

@@ -31,6 +31,7 @@ from decoders.statistics import (
 from decoders.timing import DecodeTimes, decode_times
 
 _TIMED_SHOTS = 4096
+_TIMED_SECONDS = 0.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,4 +253,6 @@ def time_row(config: EvaluateConfig, row: Row) -> DecodeTimes:
     compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
     events, _ = NumberedShots(row.point.circuit, seed=config.seed).take(0, _TIMED_SHOTS)
     batch = resolved.batch_shots
-    return decode_times(compiled, events, **({"batch_shots": batch} if batch else {}))
+    return decode_times(
+        compiled, events, batch_shots=batch or 1024, budget_seconds=_TIMED_SECONDS
+    )

@@ -159,16 +159,12 @@ def _mechanisms(
     """Probability and pieces of each mechanism; observable k is the number detectors + k."""
     detectors = error_model.num_detectors
     for instruction in error_model.flattened():
-        if instruction.type != "error":
-            continue
-        pieces: list[list[int]] = [[]]
-        for target in instruction.targets_copy():
-            if target.is_separator():
-                pieces.append([])
-            else:
-                offset = detectors if target.is_logical_observable_id() else 0
-                pieces[-1].append(offset + target.val)
-        yield instruction.args_copy()[0], pieces
+        if isinstance(instruction, stim.DemInstruction) and instruction.type == "error":
+            pieces = [
+                [target.val + detectors * target.is_logical_observable_id() for target in group]
+                for group in instruction.target_groups()
+            ]
+            yield instruction.args_copy()[0], pieces
 
 
 def _parts_with_observable(

@@ -123,6 +123,16 @@ class ShotSource:
 
         return pymatching.Matching.from_detector_error_model(self.model)
 
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Where the circuit's qubits and detectors lie."""
+        return layout_of(self.circuit)
+
+    @functools.cached_property
+    def relevant(self) -> frozenset[int]:
+        """The detectors that can tell of a flip of the observable."""
+        return relevant_detectors(self.model)
+
     def shard(self, number: int) -> tuple[npt.NDArray[np.bool_], ...]:
         """1,024 shots: events [shots, detectors], flips [shots, 1], faults [shots, mechanisms]."""
         if self._last is None or self._last[0] != number:
@@ -142,7 +152,7 @@ class ShotSource:
 
         Events count where they can tell of a flip. ValueError after `max_shots` in vain.
         """
-        relevant = sorted(relevant_detectors(self.model))
+        relevant = sorted(self.relevant)
         for number in range(start // SHARD_SHOTS, (start + max_shots) // SHARD_SHOTS + 1):
             events, flips, _ = self.shard(number)
             wanted = np.any(self.matching.decode_batch(events) != flips, axis=1)
@@ -165,7 +175,7 @@ class ShotSource:
         events, flips, struck = (
             part[shot % SHARD_SHOTS] for part in self.shard(shot // SHARD_SHOTS)
         )
-        layout = layout_of(self.circuit)
+        layout = self.layout
         faults = tuple(
             _fault(self.circuit, layout, int(k), self._mechanisms[k])
             for k in np.flatnonzero(struck)
@@ -183,7 +193,7 @@ class ShotSource:
             chains=chains,
             flipped=bool(flips[0]),
             predicted=bool(sum(edge.crosses for edge in matching) % 2),
-            relevant=relevant_detectors(self.model),
+            relevant=self.relevant,
             exits={e: _exit(self.circuit, layout, e) for e in sorted(every) if e.is_open},
         )
 

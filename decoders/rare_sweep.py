@@ -75,7 +75,7 @@ def rare_rows(
 def _settings(config: EvaluateConfig) -> RareSettings:
     assert config.rare is not None  # asked by the caller
     values = config.rare.model_dump(exclude={"below_errors"})
-    return RareSettings(**values | {"confidence": config.confidence})
+    return RareSettings.model_validate(values | {"confidence": config.confidence})
 
 
 def _key(config: EvaluateConfig, row: Row) -> str:

@@ -121,7 +121,7 @@ class PanelSampler(sinter.Sampler):
         return _CompiledPanel(self, task)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        vars(self).update(state)
         _settle_in_worker()
 
 
@@ -230,10 +230,11 @@ def judge(answers: Any, flips: Bits, *, decoder: str) -> tuple[npt.NDArray[np.ui
             f"decoder {decoder} must answer with uint8({shots}, {width}), "
             f"or one column more to decline shots, got {got}"
         )
-    declined = answers[:, width:].any(axis=1)
-    wrong_bits = (answers[:, :width] ^ flips) * ~declined[:, np.newaxis]
-    erred = wrong_bits.any(axis=1)
-    return erred.astype(np.uint8) + np.uint8(2) * declined, wrong_bits
+    declined = np.any(answers[:, width:], axis=1)
+    wrong_bits = np.where(declined[:, np.newaxis], np.uint8(0), answers[:, :width] ^ flips)
+    erred = np.any(wrong_bits, axis=1)
+    verdicts = np.where(declined, _DECLINED, np.where(erred, _ERRED, 0))
+    return verdicts.astype(np.uint8), wrong_bits
 
 
 def _stats(

@@ -10,6 +10,7 @@ manifest of a run names both.
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,7 @@ class NumberedShots:
         if self._last is None or self._last[0] != shard:
             seed = shard_seed(self._key, self._seed, shard)
             sampler = self._circuit.compile_detector_sampler(seed=seed)
-            drawn = sampler.sample(SHARD_SHOTS, bit_packed=True, separate_observables=True)
+            drawn: Any = sampler.sample(SHARD_SHOTS, bit_packed=True, separate_observables=True)
             self._last = (shard, drawn)
+            return drawn
         return self._last[1]

@@ -89,27 +89,33 @@ def fit_threshold(
 
     The window in p: points are ordered by |p - p×| d^(1/1.3) around the crossing p× of the smallest
     and largest distance; the farthest 15 % are dropped again and again until χ² is no rarer than
-    5 % (or 8 points are left; then χ² says so and widens the errors). The window in distance: while
-    leaving out the smallest distance moves the threshold by over two standard errors of that move,
-    it is left out, down to two distances. Weights are the binomial variances of the fitted rates;
-    uncertainties come from 300 refits to counts drawn from the fit (parametric bootstrap).
+    5 % (or no more can go; then χ² says so and widens the errors). The window in distance: while χ²
+    is rarer than that, or leaving out the smallest distance moves the threshold by over two
+    standard errors of that move, it is left out, down to two distances. Weights are the binomial
+    variances of the fitted rates; uncertainties come from 300 refits to counts drawn from the fit
+    (parametric bootstrap).
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
     data = _Data.of(points)
-    fit = _fit_window(data, confidence, rng)
-    while fit.drifts:
+    fit, is_good = _fit_window(data, confidence, rng)
+    while fit.drifts or (not is_good and len(np.unique(data.distance)) > 2):
         data = data.take(np.flatnonzero(data.distance > data.distance.min()))
         try:
-            fit = _fit_window(_Data.of(data.points), confidence, rng)
+            fit, is_good = _fit_window(_Data.of(data.points), confidence, rng)
         except ValueError:
-            break  # the larger distances alone do not say enough: the drift stays in the result
+            break  # the larger distances alone do not say enough: drift and χ² stay in the result
     left_out = Counter(points) - Counter(fit.used)
     return replace(fit, left_out=tuple(left_out.elements()))
 
 
-def _fit_window(data: "_Data", confidence: float, rng: np.random.Generator) -> ThresholdFit:
-    """Fit all distances of `data`, in the widest window of p that the scaling form describes."""
+def _fit_window(
+    data: "_Data", confidence: float, rng: np.random.Generator
+) -> tuple[ThresholdFit, bool]:
+    """Fit all distances of `data`, in the widest window of p that the scaling form describes.
+
+    The second result says whether there is one: whether χ² of the last window is acceptable.
+    """
     crossing = _crossing(data)
     order = np.argsort(np.abs(data.p - crossing) * data.distance ** (1 / _NU_GUESS), kind="stable")
     kept, fit = len(order), None
@@ -136,7 +142,7 @@ def _fit_window(data: "_Data", confidence: float, rng: np.random.Generator) -> T
             f"the threshold's interval [{result.interval[0]:.4g}, {result.interval[1]:.4g}] is "
             f"wider than the scan from p = {low:.4g} to {high:.4g}: add shots, or values of p"
         )
-    return result
+    return result, fit[1].p_value() >= _ACCEPTED_P_VALUE
 
 
 @dataclass(frozen=True)

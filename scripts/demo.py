@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         "code": {"name": "rotated-surface", "distance": [3, 5, 7]},
         "noise": {
             "kind": "depolarizing",
-            "p": [0.003, 0.004, 0.005, 0.006, 0.007, 0.008],
+            "p": [0.003, 0.005, 0.006, 0.007, 0.008],
             "idle": "round",
         },
         "decoders": ["pymatching", "pymatching-correlated"],

@@ -189,7 +189,8 @@ def _bit_order() -> str | None:
     circuit = QuantumCircuit(3)
     circuit.x(0)
     circuit.measure_all()
-    (text,) = StatevectorSampler(seed=1).run([circuit], shots=8).result()[0].data.meas.get_counts()
+    (result,) = StatevectorSampler(seed=1).run([circuit], shots=8).result()
+    (text,) = result.data["meas"].get_counts()
     record = stim.Circuit("X 0\nM 0 1 2").compile_sampler().sample(1)[0]
     ours = [int(bit) for bit in record]
     _expect([int(bit) for bit in reversed(text)] == ours, f"Qiskit {text}, stim {ours}")

@@ -86,7 +86,7 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
 
 def _title(config: Any) -> str:
     rounds = f"{config.rounds_run} round{'s' * (config.rounds_run != 1)}"
-    return f"One shot of a {config.code} code, d = {config.distance}, {rounds}"
+    return f"One shot of the {config.code} code, d = {config.distance}, {rounds}"
 
 
 def _caption(config: Any, one: OneShot) -> str:

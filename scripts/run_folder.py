@@ -13,13 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 
 from scripts.config_file import load
-
-Config = TypeVar("Config", bound=BaseModel)
 
 CONFIG, MANIFEST, COUNTS, INPUTS = "config.toml", "manifest.json", "counts.csv", "inputs"
 
@@ -36,7 +34,7 @@ def default_folder(stem: str, config: BaseModel, *, may_change: Sequence[str]) -
 def open_run(
     folder: pathlib.Path,
     verb: str,
-    config: Config,
+    config: BaseModel,
     *,
     may_change: Sequence[str],
     inputs: Sequence[pathlib.Path] = (),

@@ -51,9 +51,10 @@ class SweepResults:
 
     def draw(self) -> list[pathlib.Path]:
         """Draws the pictures that the sweep has something for; returns the PNG files."""
-        from scripts.report import sweep_pictures
+        from scripts.report.sweep import Sweep, draw_sweep
 
-        return sweep_pictures.draw(self)
+        sweep = Sweep(self.rows, self.times, self.suppression, self.thresholds, self.config.seed)
+        return draw_sweep(sweep, self.folder)
 
     def as_json(self) -> dict[str, Any]:
         """Everything as one JSON object."""
@@ -73,9 +74,10 @@ class SweepResults:
         parts = [self.config.title, "", table.ler_table(self.rows, self.times)]
         if self.rare:
             parts += ["", "Rates too small to count, by splitting:", table.rare_table(self.rare)]
-        found = [one for one in self.suppression if one.fit is not None]
-        said = [_conclusion_text(one) for one in [*found, *self.thresholds]]
-        parts += ["", *said] if said else []
+        if fitted := [one for one in self.suppression if one.fit is not None]:
+            parts += ["", _fits_text("Λ", fitted)]
+        if self.thresholds:
+            parts += ["", _fits_text("threshold", self.thresholds)]
         parts += ["", f"seed {self.config.seed}; counts, tables and pictures in {self.folder}"]
         return "\n".join(parts)
 
@@ -152,15 +154,9 @@ def _conclusion_json(conclusion: Conclusion) -> dict[str, Any]:
     return result | {"chi2": fit.chi2}
 
 
-def _conclusion_text(conclusion: Conclusion) -> str:
-    fit = conclusion.fit
-    if fit is None:
-        return f"no threshold, {conclusion.curve.label()}: {conclusion.reason}"
-    low, high = fit.interval
-    if isinstance(fit, ThresholdFit):
-        return (
-            f"threshold {fit.p_threshold:.5f} [{low:.5f}, {high:.5f}], "
-            f"{conclusion.curve.label()} (χ²/dof {fit.chi2_per_dof:.2g}, "
-            f"{len(fit.used)} of {len(fit.used) + len(fit.left_out)} points)"
-        )
-    return f"Λ = {fit.value:.3g} [{low:.3g}, {high:.3g}], {conclusion.curve.label()}"
+def _fits_text(name: str, found: Sequence[Conclusion]) -> str:
+    """Fits as a table, and one line for each curve that has none."""
+    fitted = [one for one in found if one.fit is not None]
+    parts = [table.fit_table(name, fitted)] if fitted else []
+    parts += [f"no {name}, {one.curve.label()}: {one.reason}" for one in found if one.fit is None]
+    return "\n".join(parts)

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from decoders.compare import Comparison, Pair
+from decoders.conclude import Conclusion
 from decoders.evaluate import Row
 from decoders.rare import RareEstimate
 from decoders.rare_sweep import RareRow
+from decoders.statistics import LambdaFit
+from decoders.threshold import ThresholdFit
 from decoders.timing import DecodeTimes
 from scripts.report.rows import noise_text
 
@@ -81,6 +84,35 @@ def ler_table(rows: Sequence[Row], times: Mapping[int, DecodeTimes] | None = Non
     kept = {name: cells for name, cells in columns.items() if any(cells)}
     lines = [aligned(list(kept), zip(*kept.values(), strict=True))]
     return "\n".join([", ".join(shared), *lines] if shared else lines)
+
+
+def fit_table(name: str, found: Sequence[Conclusion]) -> str:
+    """Fitted values (Λ or thresholds) by curve; what all curves share is left out."""
+    columns = {
+        "code": [one.curve.code for one in found],
+        "basis": [_blank(one.curve.basis) for one in found],
+        "noise": [noise_text(one.curve.noise) for one in found],
+        "p": [_blank(one.curve.noise.get("p")) for one in found],
+        "decoder": [one.curve.decoder for one in found],
+    }
+    kept = {key: cells for key, cells in columns.items() if key == "decoder" or len(set(cells)) > 1}
+    kept |= {key: [] for key in (name, "interval", "χ²/dof", "points")}
+    for one in found:
+        fit = one.fit
+        if isinstance(fit, ThresholdFit):
+            value, chi2 = fit.p_threshold, fit.chi2_per_dof
+            points = f"{len(fit.used)}/{len(one.rows)}"
+        elif isinstance(fit, LambdaFit):
+            value, points = fit.value, str(len(one.rows))
+            chi2 = fit.chi2 / fit.degrees_of_freedom if fit.degrees_of_freedom else math.nan
+        else:
+            raise ValueError(f"{one.curve.label()} has no fit")
+        low, high = fit.interval
+        kept[name].append(f"{value:.4g}")
+        kept["interval"].append(f"[{low:.4g}, {high:.4g}]")
+        kept["χ²/dof"].append("-" if math.isnan(chi2) else f"{chi2:.2g}")
+        kept["points"].append(points)
+    return aligned(list(kept), zip(*kept.values(), strict=True))
 
 
 def rare_table(rows: Sequence[RareRow]) -> str:

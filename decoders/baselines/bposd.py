@@ -15,8 +15,10 @@ from decoders.dem import mechanisms
 Bits = npt.NDArray[np.uint8]
 
 
-# Of the settings tried on the rotated surface code (d = 5, p = 0.005, 1,500 shots), scaled min-sum
-# with a combination sweep of order 10 erred 15 times, product-sum 19 times, order 0 24 times.
+# Settings tried on the rotated surface code, d = 5, p = 0.005. On 1,500 shots: scaled min-sum with a
+# combination sweep of order 10 erred 13 times, product-sum 19 times, order 0 24 times. On 5,000
+# shots: 41 errors with 5 iterations, 50 with 30, in the same time; color code, d = 5, 1,500 shots: 21
+# against 24 to 36. Belief propagation that goes on converges to errors less likely than OSD's.
 _SCALING = 0.625
 
 
@@ -27,7 +29,7 @@ class BpOsd(sinter.Decoder):
     detectors but different observables.
     """
 
-    def __init__(self, *, iterations: int = 30, osd_order: int = 10):
+    def __init__(self, *, iterations: int = 5, osd_order: int = 10):
         self.iterations = iterations
         self.osd_order = osd_order
 

@@ -40,23 +40,10 @@ def bivariate_bicycle(distance: int, rounds: int, basis: str) -> stim.Circuit:
     del distance  # this code has one
     memory = Memory(
         coordinates={
-            _qubit(block, cell): (2 * cell[0] + corner[0], 2 * cell[1] + corner[1])
-            for block, (_, corner) in _BLOCKS.items()
-            for cell in _CELLS
+            _qubit(block, cell): _place(block, cell) for block in "LRXZ" for cell in _CELLS
         },
         layers=lambda first, last: _layers(first, last, basis),
-        checks=[
-            Check(
-                (2 * cell[0] + _BLOCKS[kind][1][0], 2 * cell[1] + _BLOCKS[kind][1][1]),
-                outcomes=((_qubit(kind, cell), 0),),
-                known="kept" if kind == basis else "repeated",
-                data=tuple(
-                    _neighbour(kind, cell, block, term) for block in "LR" for term in range(3)
-                ),
-            )
-            for kind in "XZ"
-            for cell in _CELLS
-        ],
+        checks=[_check(kind, cell, basis) for kind in "XZ" for cell in _CELLS],
         observables=[
             Observable(np.flatnonzero(row).tolist())
             for row in logical_operators(
@@ -94,6 +81,20 @@ def logical_operators(commuting: np.ndarray, trivial: np.ndarray) -> np.ndarray:
 
 def _qubit(block: str, cell: Cell) -> int:
     return _BLOCKS[block][0] * len(_CELLS) + _CELLS.index((cell[0] % _L, cell[1] % _M))
+
+
+def _place(block: str, cell: Cell) -> tuple[int, int]:
+    _, (x, y) = _BLOCKS[block]
+    return (2 * cell[0] + x, 2 * cell[1] + y)
+
+
+def _check(kind: str, cell: Cell, basis: str) -> Check:
+    return Check(
+        _place(kind, cell),
+        outcomes=((_qubit(kind, cell), 0),),
+        known="kept" if kind == basis else "repeated",
+        data=tuple(_neighbour(kind, cell, block, term) for block in "LR" for term in range(3)),
+    )
 
 
 def _neighbour(kind: str, cell: Cell, block: str, term: int) -> int:

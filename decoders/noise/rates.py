@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import stim
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from decoders.noise.instructions import kind_of
 
@@ -60,7 +69,20 @@ class Relaxation(BaseModel):
         return PauliRates(px=flip, py=flip, pz=max(dephased - flip, 0.0))
 
 
-IdleRate = OneQubitRate | PauliRates | Relaxation
+def _kind_of_idle(value: Any) -> str:
+    has_times = isinstance(value, Mapping) and not {"t1_us", "t2_us"}.isdisjoint(value)
+    if has_times or isinstance(value, Relaxation):
+        return "relaxation-times"
+    return "pauli-rates" if isinstance(value, PauliRates | Mapping) else "depolarizing-rate"
+
+
+# Told apart by their keys, so that a complaint is about the one that was meant.
+IdleRate = Annotated[
+    Annotated[OneQubitRate, Tag("depolarizing-rate")]
+    | Annotated[PauliRates, Tag("pauli-rates")]
+    | Annotated[Relaxation, Tag("relaxation-times")],
+    Discriminator(_kind_of_idle),
+]
 """Each layer that a qubit waits in: depolarizing rate or Pauli rates; or T1 and T2."""
 
 

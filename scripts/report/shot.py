@@ -27,6 +27,9 @@ _SLANT = (0.42, 0.40)
 # Height over width of a panel's drawing, which the distance between the rounds is chosen for.
 _ASPECT = 1.5
 
+# Width of the band along a chain, by whether it flips the logical qubit.
+_BAND_PT = {False: 9, True: 12}
+
 # So many lines of words have room below the patch seen from above.
 _MOST_LINES = 6
 
@@ -223,21 +226,24 @@ def _draw_logical(axes: Axes, layout: Layout, view: _View, palette: Palette) -> 
 
 def _draw_chains(axes: Axes, one: OneShot, view: _View, palette: Palette) -> None:
     """Error and correction together, as a broad band: harmless, or across the logical operator."""
-    for chain in one.chains:
+    for chain in sorted(one.chains, key=lambda chain: chain.crosses):  # what matters on top
         if not _matters(one, chain.edges[0]):
             continue
         colour = _band(palette, chain.crosses)
         for edge in chain.edges:
             at = _columns(view.place(end) for end in one.segment(edge))
-            axes.plot(*at, color=colour, linewidth=11, solid_capstyle="round", zorder=1)
+            axes.plot(*at, color=colour, linewidth=_BAND_PT[chain.crosses],
+                      solid_capstyle="round", zorder=1)  # fmt: skip
 
 
 def _band(palette: Palette, crosses: bool) -> tuple[float, ...]:
-    """A chain's colour, a third of the full one: opaque, so that it is no darker at the joints."""
+    """A chain's colour, thinned but opaque (so no darker at the joints); apart in grey as well."""
     from matplotlib.colors import to_rgb
 
     full = to_rgb(palette.bad if crosses else palette.good)
-    return tuple(0.32 * a + 0.68 * b for a, b in zip(full, to_rgb(palette.background), strict=True))
+    share = 0.45 if crosses else 0.22
+    pairs = zip(full, to_rgb(palette.background), strict=True)
+    return tuple(share * a + (1 - share) * b for a, b in pairs)
 
 
 def _draw_edges(

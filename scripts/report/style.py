@@ -131,10 +131,12 @@ def save(
             matplotlib.rcdefaults()
             for key, value in _settings(palette).items():
                 matplotlib.rcParams[key] = value
-            figure = Figure(figsize=size_in, layout="constrained")
+            figure = Figure(figsize=size_in, dpi=PNG_DPI, layout="constrained")
             FigureCanvasAgg(figure)
             _write_words(figure, labels, palette)
             paint(figure, palette)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # it is laid out: not once more for each format
             for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
                 path = target.with_name(f"{target.name}{palette.name}.{suffix}")
                 figure.savefig(path, dpi=PNG_DPI, metadata=metadata)

@@ -14,7 +14,7 @@ from decoders.fault_sets import draw, fault_model, tilt
 from decoders.rare import RareEstimate, RareSettings, rare_logical_error_rate
 
 # Student's t with 23 degrees of freedom exceeds 5.5 in absolute value with probability 1.4e-5.
-_SETTINGS = RareSettings(replicates=24, population=1000, start_shots=2000)
+_SETTINGS = RareSettings(replicates=24, population=1000, chain=20, start_shots=2000)
 _MOST_T = 5.5
 
 
@@ -60,13 +60,13 @@ class _Table(sinter.CompiledDecoder):
 
 def _enumerate(error_model: stim.DetectorErrorModel, compiled: sinter.CompiledDecoder) -> float:
     """Exact failure probability: the sum over all 2^n sets of the model's error instructions."""
-    errors = [e for e in error_model.flattened() if e.type == "error"]
+    flat = [e for e in error_model.flattened() if isinstance(e, stim.DemInstruction)]
+    errors = [e for e in flat if e.type == "error"]
     detectors, observables = error_model.num_detectors, error_model.num_observables
     bits = np.zeros((len(errors), detectors + observables), dtype=np.uint8)
     for row, error in zip(bits, errors, strict=True):
-        for target in error.targets_copy():
-            if not target.is_separator():
-                row[target.val + detectors * target.is_logical_observable_id()] ^= 1
+        for target in itertools.chain(*error.target_groups()):
+            row[target.val + detectors * target.is_logical_observable_id()] ^= 1
     rates = np.array([error.args_copy()[0] for error in errors])
     sets = np.array(list(itertools.product([0, 1], repeat=len(errors))), dtype=np.uint8)
     shots = sets @ bits % 2

@@ -87,7 +87,7 @@ def expected_errors() -> np.ndarray:
     matching = pymatching.Matching(CIRCUIT.detector_error_model(decompose_errors=True))
     events, flips = NumberedShots(CIRCUIT, seed=3).take(0, SHOTS)
     answers = matching.decode_batch(events, bit_packed_shots=True, bit_packed_predictions=True)
-    return (answers != flips).any(axis=1)
+    return np.any(answers != flips, axis=1)
 
 
 def test_counts_are_those_of_the_package_called_directly() -> None:

@@ -39,7 +39,7 @@ def test_a_shard_is_stims_own_draw_under_its_seed(circuit: stim.Circuit) -> None
 
 def test_other_seed_other_shard_other_circuit_other_shots(circuit: stim.Circuit) -> None:
     other = circuit.copy()
-    other.append("TICK")
+    other.append("TICK", [])
     seeds = {
         shard_seed(circuit_key(one), seed, shard)
         for one in (circuit, other)

@@ -147,6 +147,14 @@ def noisy_lines(model, text):
     return str(model.apply(stim.Circuit(text))).splitlines()
 
 
+def test_a_qubit_waits_between_its_first_operation_and_its_last():
+    text = "R 0\nTICK\nR 1\nTICK\nH 1\nTICK\nM 1\nTICK\nH 0\nTICK\nM 0"
+    noisy = Depolarizing(p=0.01).apply(stim.Circuit(text))
+    # Qubit 0 waits in three layers; qubit 1 neither before R 1 nor after M 1.
+    noise = [i for i in instructions_in(noisy) if i.name == "DEPOLARIZE1"]
+    assert [[t.value for t in i.targets_copy()] for i in noise] == [[0], [1, 0], [0], [0]]
+
+
 def test_waiting_goes_on_across_the_border_of_a_block():
     noisy = Depolarizing(p=0.01).apply(stim.Circuit("R 0 1\nREPEAT 3 {\nTICK\nX 0\n}\nTICK\nM 0 1"))
     idle = [i for i in instructions_in(noisy.flattened()) if i.name == "DEPOLARIZE1"]

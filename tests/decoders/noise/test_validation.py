@@ -119,6 +119,10 @@ def test_choices(kind, values):
         ({"gates": {"H": 0.8}}, "the depolarizing rate of H must be at most 0.75"),
         ({"gates": {"CZ": 0.94}}, "the depolarizing rate of CZ must be at most 0.9375"),
         ({"default": {"idle": {"t1_us": 10.0, "t2_us": 9.0}}}, "needs durations_ns"),
+        (
+            {"default": {"idle": {"t1_us": 10.0}}},
+            r"1 validation error.*\n.*t2_us\n +Field required",
+        ),
         ({"qubits": {"3": {"idle": {"t1_us": 1.0, "t2_us": 2.1}}}}, "at most 2 t1_us"),
         ({"durations_ns": {"one_qubit": 30}}, "missing"),
         ({"unused": "warn"}, "'error' or 'ignore'"),
