@@ -277,13 +277,7 @@ def _decomposed(
     """The given model with every hyperedge as edges; refused where one cannot be split."""
     if all(mechanism.is_graphlike for mechanism in _folded(given)):
         return given
-    try:
-        own = circuit_model(circuit, decomposed=True)
-    except ValueError:
-        own = stim.DetectorErrorModel()
-    # One error may come apart in several ways (XY or YX of a pair): the likeliest is taken.
-    by_likelihood = sorted(mechanisms(own), key=lambda mechanism: mechanism.probability)
-    as_circuit = {mechanism.symptoms: mechanism.parts for mechanism in by_likelihood}
+    as_circuit = _parts_by_symptoms(circuit)
     graph = _Graph(mechanisms(given))
     model = stim.DetectorErrorModel()
     by_circuit, by_graph, stuck = 0, 0, []
@@ -312,6 +306,17 @@ def _decomposed(
         f"{hyperedges} of the given error model decomposed for matching, {' and '.join(ways)}"
     )
     return model
+
+
+def _parts_by_symptoms(circuit: stim.Circuit) -> dict[Part, tuple[Part, ...]]:
+    """How stim decomposes the circuit's errors; empty where it cannot."""
+    try:
+        own = circuit_model(circuit, decomposed=True)
+    except ValueError:
+        return {}
+    # One error may come apart in several ways (XY or YX of a pair): the likeliest is taken.
+    by_likelihood = sorted(mechanisms(own), key=lambda mechanism: mechanism.probability)
+    return {mechanism.symptoms: mechanism.parts for mechanism in by_likelihood}
 
 
 class _Graph:

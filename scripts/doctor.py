@@ -19,7 +19,7 @@ Each line is one check: `ok`, `missing` (an optional part, with the command that
 """
 
 PACKAGES = ("calib", "decoders", "envs", "scripts")
-_EXTRAS = {
+EXTRAS = {
     "bp": ("ldpc", "beliefmatching"),
     "tesseract": ("tesseract_decoder",),
     "chromobius": ("chromobius",),
@@ -67,7 +67,7 @@ def all_checks() -> Iterator[Check]:
     yield _python()
     for package in ("stim", "sinter", "pymatching", "numpy", "scipy", "pydantic", "matplotlib"):
         yield _version(package)
-    for extra, modules in _EXTRAS.items():
+    for extra, modules in EXTRAS.items():
         yield _extra(extra, modules)
     for name in PACKAGES:
         yield _not_shadowed(name)
@@ -189,7 +189,7 @@ def _bit_order() -> str | None:
     circuit = QuantumCircuit(3)
     circuit.x(0)
     circuit.measure_all()
-    (result,) = StatevectorSampler(seed=1).run([circuit], shots=8).result()
+    result = StatevectorSampler(seed=1).run([circuit], shots=8).result()[0]
     (text,) = result.data["meas"].get_counts()
     record = stim.Circuit("X 0\nM 0 1 2").compile_sampler().sample(1)[0]
     ours = [int(bit) for bit in record]

@@ -185,11 +185,13 @@ def _settings(palette: Palette) -> dict[Any, Any]:
 
 
 def _write_words(figure: Figure, labels: Labels, palette: Palette) -> None:
-    figure.suptitle(labels.title, x=0.012, ha="left", fontsize=11, fontweight="bold")
+    title = textwrap.fill(labels.title, int(figure.get_figwidth() * 10.6))
+    figure.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold")
     if labels.caption:
         width = int(figure.get_figwidth() * 17)
+        caption = labels.caption.replace(" %", "\u00a0%")  # no line begins with the sign
         figure.supxlabel(
-            "\n".join(textwrap.wrap(labels.caption, width)),
+            "\n".join(textwrap.wrap(caption, width)),
             x=0.012,
             ha="left",
             fontsize=8,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import sinter
 import stim
+from scipy.special import chdtrc
 
-from decoders.fault_sets import draw, fault_model, tilt
+from decoders.fault_sets import FaultSets, draw, fault_model, move, tilt
 from decoders.rare import RareEstimate, RareSettings, rare_logical_error_rate
 
 # Student's t with 23 degrees of freedom exceeds 5.5 in absolute value with probability 1.4e-5.
@@ -109,8 +110,8 @@ def test_enumerated_repetition_memory(p: float) -> None:
     assert estimate.warnings == ()
 
 
-def test_enumerated_failing_sets_of_a_decoder_without_sense() -> None:
-    # A random table uses the detectors without an observable too: `relevant` is only a hint.
+def _senseless() -> tuple[stim.DetectorErrorModel, _Table]:
+    """A decoder that answers by lot, from the detectors without an observable too."""
     error_model = stim.DetectorErrorModel("""
         error(0.003) D0 L0
         error(0.002) D0 D1
@@ -124,10 +125,49 @@ def test_enumerated_failing_sets_of_a_decoder_without_sense() -> None:
     """)
     table = np.random.default_rng(3).random(32) < 0.3
     table[0] = False
-    compiled = _Table(table)
+    return error_model, _Table(table)
+
+
+def test_enumerated_failing_sets_of_a_decoder_without_sense() -> None:
+    error_model, compiled = _senseless()
     assert not fault_model(error_model).relevant.all()
     estimate = _estimate(error_model, seed=3, compiled=compiled)
     assert _distance_in_errors(estimate, _enumerate(error_model, compiled)) < _MOST_T
+
+
+def test_moves_leave_the_restricted_law_as_it_is() -> None:
+    # Started in the law, 20 moves later still in it: chi-square over all failing sets, p > 1e-5.
+    error_model, compiled = _senseless()
+    model = fault_model(error_model)
+    law = tilt(model, 40.0)
+
+    def fails(symptoms: np.ndarray) -> np.ndarray:
+        answers = compiled.decode_shots_bit_packed(
+            bit_packed_detection_event_data=symptoms[:, : model.detector_bytes]
+        )
+        return (answers != symptoms[:, model.detector_bytes :]).any(axis=1)
+
+    every = np.array(list(itertools.product([False, True], repeat=model.size)))
+    members = np.sort(np.where(every, np.arange(model.size), model.size), axis=1)
+    symptoms = np.bitwise_xor.reduce(model.symptoms[members], axis=1)
+    chance = np.where(every, law.tilted_odds, 1.0).prod(axis=1) * fails(symptoms)
+    chance /= chance.sum()
+    rng = np.random.default_rng(11)
+    start = rng.choice(len(every), size=100_000, p=chance)
+    relevant = every[:, model.relevant].sum(axis=1)
+    everything = FaultSets(members, every.sum(axis=1), relevant, symptoms, np.arange(len(every)))
+    sets = everything.take(start)
+    for _ in range(20):
+        sets, moved = move(model, law, sets, fails, rng)
+        assert moved > 0
+    place = np.append(2 ** np.arange(model.size)[::-1], 0)
+    seen = np.bincount(place[sets.members].sum(axis=1), minlength=len(every))
+    assert np.array_equal(sets.sizes, (sets.members < model.size).sum(axis=1))
+    assert not seen[chance == 0].any()
+    common = chance * len(start) > 10
+    expected = chance[common] * len(start)
+    pearson = ((seen[common] - expected) ** 2 / expected).sum()
+    assert chdtrc(common.sum(), pearson) > 1e-5
 
 
 def test_no_bias_with_few_samples() -> None:

@@ -175,7 +175,7 @@ def test_bposd_is_as_good_as_the_class_of_its_package(tmp_path: pathlib.Path) ->
 
     events, flips = (drawn[:3000] for drawn in drawn_directly(3))
     decoder = SinterBpOsdDecoder(
-        max_iter=5, bp_method="ms", ms_scaling_factor=0.625, osd_method="osd_cs", osd_order=10
+        max_iter=5, bp_method="product_sum", osd_method="osd_cs", osd_order=10
     )
     model = surface(3).detector_error_model()
     model.to_file(tmp_path / "model.dem")

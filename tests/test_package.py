@@ -1,0 +1,86 @@
+"""The package and its papers: what the wheel holds, what the docs name, recipes that run."""
+
+import pathlib
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+
+from decoders.evaluate import points_of
+from decoders.evaluate_config import EvaluateConfig
+from scripts.config_file import load
+from scripts.main import VERBS, main
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIGS = sorted(ROOT.glob("configs/*.toml"))
+
+
+def test_the_wheel_holds_exactly_our_packages(tmp_path: pathlib.Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check",
+         "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT],
+        check=True, cwd=tmp_path,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        "calib",
+        "decoders",
+        "envs",
+        "scripts",
+    }
+    sources = {str(path.relative_to(ROOT)) for folder in ("calib", "decoders", "envs", "scripts")
+               for path in (ROOT / folder).rglob("*.py")}  # fmt: skip
+    assert sources <= set(names)
+
+
+def test_constraints_pin_torch() -> None:
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()
+
+
+def test_extras_of_the_project_are_the_ones_doctor_knows() -> None:
+    from scripts.doctor import EXTRAS
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    leaves = set(project["optional-dependencies"]) - {"decoders", "all", "dev"}
+    assert set(EXTRAS) == leaves
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_recipe_is_valid(path: pathlib.Path) -> None:
+    config = load(path, EvaluateConfig)
+    assert f"syndrift evaluate configs/{path.name}" in path.read_text()
+    assert next(points_of(config)).circuit.num_detectors > 0
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CONFIGS if "_smoke" in path.stem], ids=lambda path: path.stem
+)
+def test_every_smoke_recipe_runs(
+    path: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (ROOT / "configs" / path.name.replace("_smoke", "")).exists()
+    assert main(["evaluate", str(path), "--out", str(tmp_path / "run"), "--no-pictures"]) == 0
+    assert load(path, EvaluateConfig).title in capsys.readouterr().out
+
+
+def test_the_docs_name_every_key_of_a_config() -> None:
+    text = (ROOT / "docs" / "evaluate.md").read_text()
+    config = EvaluateConfig.model_json_schema()
+    tables = {name: config["$defs"][f"{name.capitalize()}Recipe"]
+              for name in ("code", "stop", "rare")}  # fmt: skip
+    keys = [key for key in config["properties"] if key not in tables]
+    keys += [f"{name}.{key}" for name, table in tables.items() for key in table["properties"]]
+    missing = [key for key in keys if f"`{key}`" not in text]
+    assert set(missing) == {"rare.confidence"}  # it follows the config's own
+
+
+def test_the_readme_and_the_help_know_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for verb in set(VERBS) - {"demo"}:
+        assert f"syndrift {verb}" in readme
+    assert "make demo" in readme
+    assert "make test" in readme
