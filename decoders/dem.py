@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import stim
@@ -100,12 +100,10 @@ def checked_model(
     messages: list[str] = []
     if given is None:
         model = circuit_model(circuit, decomposed=kind == "graphlike")
-        _check_noisy(model, "the circuit", "give it a noise model, such as kind = 'depolarizing'")
+        _check_noisy(model)
         _check_probabilities(model, "the circuit")
     else:
-        own = circuit_model(circuit)
-        _check_noisy(own, "the circuit", "give it a noise model, such as kind = 'depolarizing'")
-        model = _checked_given(kind, circuit, own, given, messages)
+        model = _checked_given(kind, circuit, given, messages)
     if kind == "color":
         require_colors(model)
     blind = sum(bool(obs) and not dets for dets, obs in (m.symptoms for m in _folded(model)))
@@ -183,10 +181,11 @@ def _folded(model: stim.DetectorErrorModel) -> Iterator[Mechanism]:
 def _checked_given(
     kind: ErrorModelKind,
     circuit: stim.Circuit,
-    own: stim.DetectorErrorModel,
     given: stim.DetectorErrorModel,
     messages: list[str],
 ) -> stim.DetectorErrorModel:
+    own = circuit_model(circuit)
+    _check_noisy(own)
     for what, expected, got in (
         ("detectors", circuit.num_detectors, given.num_detectors),
         ("observables", circuit.num_observables, given.num_observables),
@@ -209,9 +208,12 @@ def _checked_given(
     return model
 
 
-def _check_noisy(model: stim.DetectorErrorModel, what: str, advice: str) -> None:
+def _check_noisy(model: stim.DetectorErrorModel) -> None:
     if not model.num_errors:
-        raise ValueError(f"{what} has no noise (no error mechanism): {advice}")
+        raise ValueError(
+            "the circuit has no noise (no error mechanism): give it a noise model, such as "
+            "kind = 'depolarizing'"
+        )
 
 
 def _check_probabilities(model: stim.DetectorErrorModel, what: str) -> None:
@@ -339,10 +341,7 @@ class _Graph:
         if not 0 < len(symptoms[0]) <= _MOST_SPLIT_DETECTORS:
             return ()
         ways = self._covers(*symptoms)
-        likelihood: Mapping[Part, float] = self._edges
-        return max(
-            ways, key=lambda way: sum(math.log(likelihood[part]) for part in way), default=()
-        )
+        return max(ways, key=lambda way: math.prod(self._edges[part] for part in way), default=())
 
     def _covers(
         self, detectors: frozenset[int], observables: frozenset[int]
@@ -351,14 +350,10 @@ class _Graph:
             if not observables:
                 yield ()
             return
-        for part in sorted(self._at[min(detectors)], key=_sortable):
+        for part in sorted(self._at[min(detectors)], key=lambda part: [*map(sorted, part)]):
             if part[0] <= detectors:
                 for rest in self._covers(detectors - part[0], observables ^ part[1]):
                     yield (part, *rest)
-
-
-def _sortable(part: Part) -> tuple[list[int], list[int]]:
-    return sorted(part[0]), sorted(part[1])
 
 
 def _targets(parts: Iterable[Part]) -> list[object]:

@@ -53,7 +53,14 @@ class SweepResults:
         """Draws the pictures that the sweep has something for; returns the PNG files."""
         from scripts.report.sweep import Sweep, draw_sweep
 
-        sweep = Sweep(self.rows, self.times, self.suppression, self.thresholds, self.config.seed)
+        sweep = Sweep(
+            rows=self.rows,
+            times=self.times,
+            suppression=self.suppression,
+            thresholds=self.thresholds,
+            seed=self.config.seed,
+            rare=self.rare,
+        )
         return draw_sweep(sweep, self.folder)
 
     def as_json(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _draw_curve(
     axes: Axes, curve: Sequence[LerPoint], colour: str, seat: int, palette: Palette
 ) -> None:
     """One distance and decoder: seen rates joined by a line with their band, bounds as arrows."""
-    seen = [q for q in curve if q.errors]
+    seen = [q for q in curve if not q.is_bound]
     p = [q.p for q in seen]
     hollow = {} if seat == 0 else {"markerfacecolor": palette.background, "markeredgewidth": 1.3}
     if len(seen) == 1:
@@ -98,8 +98,11 @@ def _draw_curve(
                       alpha=opacity, linewidth=0)  # fmt: skip
     axes.plot(p, [q.rate for q in seen], color=colour, linestyle=DASHES[seat % len(DASHES)],
               marker=MARKERS[seat % len(MARKERS)], **hollow)  # fmt: skip
+    split = [q for q in seen if q.method == "splitting"]
+    axes.plot([q.p for q in split], [q.rate for q in split], color=colour, linestyle="",
+              marker="o", markersize=12, markerfacecolor="none", markeredgewidth=1)  # fmt: skip
     for q in curve:
-        if not q.errors:
+        if q.is_bound:
             draw_bound(axes, q.p, q.high, colour)
 
 
@@ -118,7 +121,7 @@ def draw_bound(axes: Axes, x: float, high: float, colour: str) -> None:
 
 def _rate_range(points: Iterable[LerPoint | TimePoint]) -> tuple[float, float]:
     """The y axis: all intervals that the data support, and room below for the arrows of bounds."""
-    lows = [q.low if q.errors else q.high / 3.5 for q in points]
+    lows = [q.high / 3.5 if q.is_bound else q.low for q in points]
     return min(lows) / 1.25, min(max(q.high for q in points) * 1.3, 1.0)
 
 
@@ -163,10 +166,14 @@ def _explain_curves(
 
 
 def _ler_caption(points: Sequence[LerPoint]) -> str:
-    bounds = any(not point.errors for point in points)
+    bounds = any(point.is_bound for point in points)
+    counted = [point for point in points if point.method == "counting"]
+    split = len(counted) < len(points)
     parts = [
-        f"{shots_text(points)} shots a point, {seeds_text(points)}",
-        f"bands: {confidence_text(points)} Wilson intervals",
+        *([f"{shots_text(counted)} shots a point"] if counted else []),
+        seeds_text(points),
+        f"bands: {confidence_text(points)} intervals",
+        *(["ringed: too rare to count, estimated by splitting"] if split else []),
         *(["bars with arrows: upper bounds, no error seen"] if bounds else []),
         *notes_on(point.decoder for point in points),
     ]
@@ -208,7 +215,7 @@ def draw_pareto(
     shown = [q for q in points if _time_s(q) is not None]
     if not shown:
         raise ValueError("a picture of accuracy against time needs a decoding time, got none")
-    bounds = any(not point.errors for point in shown)
+    bounds = any(point.is_bound for point in shown)
     parts = [
         "filled: median of one shot a call, whisker to the 99th percentile",
         "hollow: mean in batches",
@@ -229,7 +236,7 @@ def _time_s(point: TimePoint) -> float | None:
 
 
 def _height(point: TimePoint) -> float:
-    return point.rate if point.errors else point.high
+    return point.high if point.is_bound else point.rate
 
 
 def _front(points: Sequence[TimePoint]) -> list[TimePoint]:
@@ -268,7 +275,7 @@ def _draw_decoder(axes: Axes, point: TimePoint, seat: int, palette: Palette) -> 
     colour, marker = palette.kinds[seat % len(palette.kinds)], MARKERS[seat % len(MARKERS)]
     at, height = _time_s(point) or 0.0, _height(point)
     style = {"marker": marker, "markersize": 7, "markeredgewidth": 1.4, "linestyle": "none"}
-    if point.errors:
+    if not point.is_bound:
         axes.plot([at, at], [point.low, point.high], color=colour, linewidth=1.3)
     else:
         draw_bound(axes, at, point.high, colour)
@@ -337,7 +344,7 @@ def _occupied(axes: Axes, point: TimePoint) -> list[Box]:
     ends = [t for t in (point.batched_s, point.median_s, point.p99_s) if t]
     height = _height(point)
     spans = [((min(ends), height), (max(ends), height))]
-    low = point.low if point.errors else point.high / 2
+    low = point.high / 2 if point.is_bound else point.low
     spans.append(((_time_s(point) or 0.0, low), (_time_s(point) or 0.0, point.high)))
     return [_around(axes, start, end, 5) for start, end in spans]
 

@@ -171,7 +171,7 @@ def draw_lambda(
         raise ValueError("a picture of error suppression needs at least one point, got none")
     fits = [curve.fit for curve in curves if curve.fit]
     method = " or ".join(sorted({_METHODS[fit.method] for fit in fits}))
-    bounds = any(not point.errors for point in points)
+    bounds = any(point.is_bound for point in points)
     parts = [
         f"{shots_text(points)} shots a point, {seeds_text(points)}",
         f"bars: {confidence_text(points)} Wilson intervals",
@@ -207,7 +207,7 @@ def _paint_lambda(curves: Sequence[LambdaCurve], figure: Figure, palette: Palett
         for curve in curves
     ]
     points = [point for curve in curves for point in curve.points]
-    lows = [q.low if q.errors else q.high / 3.5 for q in points]
+    lows = [q.high / 3.5 if q.is_bound else q.low for q in points]
     low, high = min(lows) / 1.25, max(q.high for q in points) * 1.3
     distances = sorted({point.distance for point in points})
     axes.set(yscale="log", ylim=(low, high), xticks=distances)
@@ -242,12 +242,12 @@ def _draw_suppression(
         "markeredgewidth": 1.3,
         "color": colour,
     }
-    seen = [q for q in curve.points if q.errors]
+    seen = [q for q in curve.points if not q.is_bound]
     bars = [[q.rate - q.low for q in seen], [q.high - q.rate for q in seen]]
     axes.errorbar([q.distance for q in seen], [q.rate for q in seen], yerr=bars, elinewidth=1,
                   linestyle="none", **look)  # fmt: skip
     for q in curve.points:
-        if not q.errors:
+        if q.is_bound:
             draw_bound(axes, q.distance, q.high, colour)
     dashes = DASHES[seat % len(DASHES)]
     if curve.fit:

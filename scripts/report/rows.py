@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decoders.conclude import Conclusion
     from decoders.evaluate import Row
+    from decoders.rare_sweep import RareRow
     from decoders.statistics import LambdaFit
     from decoders.timing import DecodeTimes
 
@@ -20,7 +21,8 @@ class LerPoint:
     """One point of a curve: a logical error rate with its interval and its origin.
 
     `rate`, `low` and `high` are per shot or per round, as the picture says; `errors` of `shots`
-    shots failed (declined ones among them). With no error `high` is the upper bound.
+    shots failed (declined ones among them). With no error `high` is the upper bound. A point of
+    `method` "splitting" has its rate from a rare-event estimate that decoded `shots` shots.
     """
 
     decoder: str
@@ -34,6 +36,12 @@ class LerPoint:
     high: float
     confidence: float
     seed: int
+    method: str = "counting"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether no error was seen, so that there is an upper bound alone."""
+        return self.method == "counting" and not self.errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +63,11 @@ class TimePoint:
     batched_s: float | None = None
     median_s: float | None = None
     p99_s: float | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether no error was seen, so that there is an upper bound alone."""
+        return not self.errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,16 +112,24 @@ def _is_short(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
-def ler_points(rows: Sequence[Row], *, seed: int, per_round: bool = True) -> list[LerPoint]:
+def ler_points(
+    rows: Sequence[Row], *, seed: int, per_round: bool = True, rare: Sequence[RareRow] = ()
+) -> list[LerPoint]:
     """Rows with shots as points, per round (where they have rounds) or per shot.
 
-    Distance and rounds are 0, and p is nan, where they are not known.
+    Where there is a rare-event estimate of a row, that is the point. Distance and rounds are 0,
+    and p is nan, where they are not known.
     """
     points = []
+    estimates = {(id(one.point), one.decoder): one for one in rare}
     for row in rows:
         if not row.shots:
             continue
-        rates = row.per_round if per_round else (row.ler, *row.interval)
+        split = estimates.get((id(row.point), row.decoder))
+        if split:
+            rates = split.per_round if per_round else (split.estimate.ler, *split.estimate.interval)
+        else:
+            rates = row.per_round if per_round else (row.ler, *row.interval)
         if rates is None:
             continue
         rate, low, high = rates
@@ -118,13 +139,14 @@ def ler_points(rows: Sequence[Row], *, seed: int, per_round: bool = True) -> lis
                 distance=row.point.distance or 0,
                 rounds=row.point.rounds or 0,
                 p=math.nan if row.point.p is None else row.point.p,
-                shots=row.shots,
-                errors=row.errors + row.declined,
+                shots=split.estimate.decoded_shots if split else row.shots,
+                errors=0 if split else row.errors + row.declined,
                 rate=rate,
                 low=low,
                 high=high,
                 confidence=row.confidence,
                 seed=seed,
+                method="splitting" if split else "counting",
             )
         )
     return points

@@ -239,7 +239,7 @@ def test_threshold_of_the_repetition_code_with_wrong_syndromes():
     # Minimum-weight matching in space-time at p = q is the two-dimensional random-bond Ising model
     # at T = 0: p_c = 0.1031(1) (Wang, Harrington, Preskill, arXiv:quant-ph/0207088); decoding by
     # likelihood would have 0.109. Standard error 0.0006, and codes this small miss by less than
-    # that (by 0.0004 in a run of ten times the shots): 0.003 is 4.3 sigma more, chance below 1e-4.
+    # that (0.0004 with three times the shots): 0.003 is 4.3 sigma more, false alarm below 1e-4.
     points = matched(
         "repetition", lambda p: Phenomenological(p=p), SCAN, (7, 11, 15, 21), shots=12_000
     )
@@ -253,8 +253,8 @@ def test_threshold_of_the_repetition_code_with_wrong_syndromes():
 @pytest.mark.slow
 def test_threshold_of_the_surface_code_under_bit_flips():
     # Perfect syndromes, matching: again the Ising model at T = 0, p_c = 0.1031(1)
-    # (arXiv:quant-ph/0110143 makes the map, quant-ph/0207088 the number). 0.003 is 4 sigma of
-    # 0.00064 and a finite-size shift of 0.0004: false alarm below 1e-4.
+    # (arXiv:quant-ph/0110143 makes the map, quant-ph/0207088 the number). 0.003 is 3.9 sigma of
+    # 0.00064 and a finite-size shift of 0.0005: false alarm below 1e-4.
     points = matched(
         "unrotated-surface",
         lambda p: CodeCapacity(p=p, channel="x"),
