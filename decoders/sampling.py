@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import multiprocessing
 import os
 import signal
@@ -118,11 +119,12 @@ class PanelSampler(sinter.Sampler):
 
     def compiled_sampler_for_task(self, task: sinter.Task) -> sinter.CompiledSampler:
         """Compiles every decoder of the panel for the task."""
+        _leave_with_parent()
         return _CompiledPanel(self, task)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        _settle_in_worker()
+        _leave_ctrl_c_to_the_parent()
 
 
 class _CompiledPanel(sinter.CompiledSampler):
@@ -271,18 +273,21 @@ def outcomes_of(total: sinter.TaskStats | sinter.AnonTaskStats, seats: int) -> d
     return outcomes
 
 
-def _settle_in_worker() -> None:
-    """Leaves Ctrl-C to the parent, and ends the worker when the parent is gone.
+def _leave_ctrl_c_to_the_parent() -> None:
+    """In a worker, from the moment that it gets the sampler: the parent stops it in good order."""
+    if multiprocessing.current_process().name != "MainProcess":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    sinter's workers wait for messages for ever: without this a killed parent leaves them behind.
-    """
-    parent = multiprocessing.parent_process()
+
+@functools.cache
+def _leave_with_parent() -> None:
+    """Ends a worker when its parent is gone: sinter's workers wait for messages for ever."""
+    parent = multiprocessing.parent_process()  # known only when the worker has begun to work
     if parent is None:
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def leave_with_parent() -> None:
+    def leave() -> None:
         wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    threading.Thread(target=leave, daemon=True).start()
