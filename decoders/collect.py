@@ -22,6 +22,7 @@ class Work:
     """One row of a table: a circuit, the panel that decodes it, and when to stop.
 
     `metadata` is what sinter's CSV says of it (JSON); `max_errors` None means: by shots alone.
+    `note` is for whoever reads the table.
     """
 
     circuit: stim.Circuit
@@ -30,6 +31,7 @@ class Work:
     metadata: Mapping[str, Any]
     max_shots: int
     max_errors: int | None = None
+    note: str | None = None
 
     @property
     def decoder(self) -> str:

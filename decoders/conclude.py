@@ -53,7 +53,7 @@ def suppression(rows: Iterable[Row], *, seed: int, confidence: float) -> list[Co
         points = [
             MemoryCounts(
                 distance=row.point.distance or 0,
-                rounds=_rounds_with_errors(row),
+                rounds=row.point.noisy_rounds or 1,
                 errors=row.errors + row.declined,
                 shots=row.shots,
                 observables=row.point.circuit.num_observables,
@@ -96,11 +96,6 @@ def _conclude(
         return Conclusion(curve, tuple(members), fit(members))
     except ValueError as reason:
         return Conclusion(curve, tuple(members), None, str(reason))
-
-
-def _rounds_with_errors(row: Row) -> int:
-    """Rounds over which a shot's errors spread: code-capacity noise comes once, not each round."""
-    return 1 if row.point.noise.get("noise") == "code-capacity" else row.point.rounds or 1
 
 
 def _strength(row: Row) -> float:

@@ -54,6 +54,11 @@ class Point:
         """The noise model's strength, where it has one."""
         return self.noise.get("p")
 
+    @property
+    def noisy_rounds(self) -> int | None:
+        """Rounds over which a shot's errors spread: code-capacity noise comes once."""
+        return 1 if self.noise.get("noise") == "code-capacity" else self.rounds
+
     def metadata(self) -> dict[str, Any]:
         """What the CSV's json_metadata column says: short names, as sinter's users write them."""
         values = {
@@ -71,6 +76,7 @@ class Row:
     """One line of the table: a point, a decoder, its counts and what follows from them.
 
     `ler` is the rate per shot and block (any observable wrong); declined shots count as wrong.
+    `note` is what had to be done to the decoder's error model, or what is odd about it.
     """
 
     point: Point
@@ -81,6 +87,7 @@ class Row:
     seconds_per_shot: float
     observable_errors: tuple[int, ...]
     confidence: float
+    note: str | None = None
 
     @property
     def ler(self) -> float:
@@ -97,11 +104,11 @@ class Row:
     @property
     def per_round(self) -> tuple[float, float, float] | None:
         """Rate per round with its interval, where the point has rounds."""
-        if not self.point.rounds or not self.shots:
+        if not self.point.noisy_rounds or not self.shots:
             return None
         observables = self.point.circuit.num_observables
         rate, low, high = (
-            per_round_rate(value, self.point.rounds, observables=observables)
+            per_round_rate(value, self.point.noisy_rounds, observables=observables)
             for value in (self.ler, *self.interval)
         )
         return rate, low, high
@@ -182,7 +189,7 @@ def evaluate(
     )
     totals = collect([work for _, work in works], csv_path, settings, on_progress=on_progress)
     return [
-        row
+        dataclasses.replace(row, note=work.note)
         for (point, work), total in zip(works, totals, strict=True)
         for row in rows_of(point, [work.decoder], total, confidence=config.confidence)
     ]
@@ -195,15 +202,17 @@ def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
     max_shots, max_errors = stop_of(config)
     for point in points_of(config):
         for decoder in decoders:
+            checked = model_for(decoder, point)
             yield (
                 point,
                 Work(
                     circuit=point.circuit,
-                    error_model=model_for(decoder, point).error_model,
+                    error_model=checked.error_model,
                     panel=(Panelist(decoder.name, decoder.spec),),
                     metadata={**point.metadata(), "seed": config.seed},
                     max_shots=max_shots,
                     max_errors=max_errors,
+                    note=checked.message,
                 ),
             )
 
@@ -253,6 +262,4 @@ def time_row(config: EvaluateConfig, row: Row) -> DecodeTimes:
     compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
     events, _ = NumberedShots(row.point.circuit, seed=config.seed).take(0, _TIMED_SHOTS)
     batch = resolved.batch_shots
-    return decode_times(
-        compiled, events, batch_shots=batch or 1024, budget_seconds=_TIMED_SECONDS
-    )
+    return decode_times(compiled, events, batch_shots=batch, budget_seconds=_TIMED_SECONDS)

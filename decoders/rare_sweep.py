@@ -31,11 +31,11 @@ class RareRow:
     @property
     def per_round(self) -> tuple[float, float, float] | None:
         """Rate per round with its interval, where the point has rounds."""
-        if not self.point.rounds:
+        if not self.point.noisy_rounds:
             return None
         observables = self.point.circuit.num_observables
         rate, low, high = (
-            per_round_rate(min(value, 1.0), self.point.rounds, observables=observables)
+            per_round_rate(min(value, 1.0), self.point.noisy_rounds, observables=observables)
             for value in (self.estimate.ler, *self.estimate.interval)
         )
         return rate, low, high

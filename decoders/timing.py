@@ -16,6 +16,7 @@ Bits = npt.NDArray[np.uint8]
 _MOST_CALLS = 20_000
 _FEWEST_SINGLE_SHOTS = 20
 _WARM_UP_CALLS = 10
+_BATCH_SHOTS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,30 +37,33 @@ def decode_times(
     compiled: sinter.CompiledDecoder,
     events: Bits,
     *,
-    batch_shots: int = 1024,
+    batch_shots: int | None = None,
     budget_seconds: float = 1.0,
 ) -> DecodeTimes:
     """Times `compiled` on bit-packed `events` [shots, bytes], going round them as often as needed.
 
     Half of the budget goes to single shots, half to batches; a few calls of each kind come before
     and are not counted. However slow the decoder is, 20 single shots and one batch are timed.
+    Batches have `batch_shots` shots; by default 1,024, or as many as single shots fit the budget.
     """
     if events.ndim != 2 or events.dtype != np.uint8 or not len(events):
         raise ValueError(
             "timing needs bit-packed detection events, uint8[shots, bytes] with at least one shot, "
             f"got {events.dtype}{events.shape}"
         )
-    if batch_shots < 1:
+    if batch_shots is not None and batch_shots < 1:
         raise ValueError(f"batch_shots must be at least 1, got {batch_shots}")
-    batch_shots = min(batch_shots, len(events))
     # Each call gets memory of its own, as it would from a control system.
     singles = [np.ascontiguousarray(row[np.newaxis]) for row in events[:_MOST_CALLS]]
+    seconds = budget_seconds / 2
+    single = _call_times(compiled, singles, seconds, fewest=_FEWEST_SINGLE_SHOTS)
+    if batch_shots is None:
+        batch_shots = min(_BATCH_SHOTS, max(int(seconds / np.mean(single)), 1))
+    batch_shots = min(batch_shots, len(events))
     batches = [
         np.ascontiguousarray(events[start : start + batch_shots])
         for start in range(0, len(events) - batch_shots + 1, batch_shots)
     ]
-    seconds = budget_seconds / 2
-    single = _call_times(compiled, singles, seconds, fewest=_FEWEST_SINGLE_SHOTS)
     batched = _call_times(compiled, batches, seconds, fewest=1)
     return DecodeTimes(
         single_median_seconds=float(np.median(single)),

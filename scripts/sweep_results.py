@@ -85,6 +85,8 @@ class SweepResults:
             parts += ["", _fits_text("Λ", fitted)]
         if self.thresholds:
             parts += ["", _fits_text("threshold", self.thresholds)]
+        notes = dict.fromkeys(f"note, {row.decoder}: {row.note}" for row in self.rows if row.note)
+        parts += ["", *notes] if notes else []
         parts += ["", f"seed {self.config.seed}; counts, tables and pictures in {self.folder}"]
         return "\n".join(parts)
 
@@ -157,7 +159,13 @@ def _conclusion_json(conclusion: Conclusion) -> dict[str, Any]:
         "degrees_of_freedom": fit.degrees_of_freedom,
     }
     if isinstance(fit, ThresholdFit):
-        return result | {"chi2_per_dof": fit.chi2_per_dof, "nu": fit.nu}
+        return result | {
+            "chi2_per_dof": fit.chi2_per_dof,
+            "nu": fit.nu,
+            "nu_standard_error": fit.nu_standard_error,
+            "drift": fit.drift,
+            "drift_standard_error": fit.drift_standard_error,
+        }
     return result | {"chi2": fit.chi2}
 
 
@@ -165,5 +173,11 @@ def _fits_text(name: str, found: Sequence[Conclusion]) -> str:
     """Fits as a table, and one line for each curve that has none."""
     fitted = [one for one in found if one.fit is not None]
     parts = [table.fit_table(name, fitted)] if fitted else []
+    parts += [
+        f"warning: the threshold of {one.curve.label()} drifts by {one.fit.drift:+.2g} when its "
+        "smallest distance is left out: add larger distances"
+        for one in fitted
+        if isinstance(one.fit, ThresholdFit) and one.fit.drifts
+    ]
     parts += [f"no {name}, {one.curve.label()}: {one.reason}" for one in found if one.fit is None]
     return "\n".join(parts)

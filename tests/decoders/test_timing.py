@@ -64,16 +64,23 @@ def test_slow_decoders_are_timed_on_a_few_shots_all_the_same(
     clocked: Callable[..., Clocked],
 ) -> None:
     decoder = clocked(per_call=1.0, per_shot=0.0)
-    times = decode_times(decoder, np.zeros((5, 1), dtype=np.uint8), budget_seconds=0.01)
+    events = np.zeros((5, 1), dtype=np.uint8)
+    times = decode_times(decoder, events, batch_shots=5, budget_seconds=0.01)
     assert (times.single_shots, times.batched_shots) == (20, 5)
     assert times.single_median_seconds == times.single_p99_seconds == pytest.approx(1.0)
     assert times.batched_seconds_per_shot == pytest.approx(0.2)
     assert len(decoder.sizes) == (1 + 20) + (1 + 1)  # each kind with one call to warm up
 
 
+def test_batches_of_a_slow_decoder_keep_to_the_budget(clocked: Callable[..., Clocked]) -> None:
+    decoder = clocked(per_call=0.0, per_shot=0.01)
+    decode_times(decoder, np.zeros((1000, 1), dtype=np.uint8), budget_seconds=1.0)
+    assert max(decoder.sizes) in (49, 50)  # half a second's worth, give or take a rounding
+
+
 def test_batches_are_no_larger_than_the_shots(clocked: Callable[..., Clocked]) -> None:
     decoder = clocked(per_call=0.0, per_shot=1e-3)
-    decode_times(decoder, np.zeros((30, 1), dtype=np.uint8), budget_seconds=0.1)
+    decode_times(decoder, np.zeros((30, 1), dtype=np.uint8), budget_seconds=1.0)
     assert set(decoder.sizes) == {1, 30}
 
 
