@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/do_our_rates_agree_with_the_packages.py [--quick]
 
-stim's rotated surface code memory in the X basis, circuit-level depolarizing noise p = 0.005, rounds =
-distance. Ours: `evaluate`, seed 1. Direct: stim samples with its own seed, the package decodes, no line
-of ours between. `z` is the difference in joint standard errors. Tesseract's package is called with the
-paper's short beam.
+stim's rotated surface code memory in the X basis, circuit-level depolarizing noise p = 0.005,
+rounds = distance. Ours: `evaluate`, seed 1. Direct: stim samples with its own seed, the package
+decodes, no line of ours between. `z` is the difference in joint standard errors. Tesseract's
+package is called with its paper's short beam.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def tesseract(circuit: stim.Circuit) -> Callable[[Any], Any]:
     from tesseract_decoder import utils
 
     model = circuit.detector_error_model()
-    orders = utils.build_det_orders(model, num_det_orders=16, det_order_bfs=True, seed=1)
+    orders = utils.build_det_orders(model, 16, utils.DetOrder.DetIndex, 1)
     config = package.TesseractConfig(
         dem=model, det_beam=15, beam_climbing=True, det_orders=orders, no_revisit_dets=True,
         pqlimit=200_000,
