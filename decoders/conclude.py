@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from decoders.evaluate import Row
-from decoders.statistics import LambdaFit, MemoryCounts, suppression_factor
+from decoders.statistics import LambdaFit, MemoryCounts, suppression_factor, suppression_from_rates
 from decoders.threshold import ThresholdFit, ThresholdPoint, fit_threshold
 
 
@@ -50,6 +50,8 @@ def suppression(rows: Iterable[Row], *, seed: int, confidence: float) -> list[Co
     """Λ = ε_d / ε_(d+2) for every curve of two or more distances."""
 
     def fit(members: Sequence[Row]) -> LambdaFit:
+        if any(row.estimate for row in members):
+            return _from_estimates(members, confidence)
         points = [
             MemoryCounts(
                 distance=row.point.distance or 0,
@@ -85,6 +87,18 @@ def thresholds(rows: Iterable[Row], *, seed: int, confidence: float) -> list[Con
         return fit_threshold(points, rng=np.random.default_rng(seed), confidence=confidence)
 
     return [_conclude(curve, members, fit) for curve, members in _curves(rows, without=("p", "q"))]
+
+
+def _from_estimates(rows: Sequence[Row], confidence: float) -> LambdaFit:
+    """Λ where some rates are rare-event estimates: those in which nothing failed are left out."""
+    rated = [
+        (row.point.distance or 0, row.per_round[0], row.relative_standard_error * row.per_round[0])
+        for row in rows
+        if row.per_round and not row.is_bound
+    ]
+    if len({distance for distance, _, _ in rated}) < 2:
+        raise ValueError("Λ needs rates at two or more distances: add distances")
+    return suppression_from_rates(*zip(*rated, strict=True), confidence=confidence)
 
 
 def _conclude(

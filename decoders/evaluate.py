@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import sinter
 import stim
@@ -21,6 +22,7 @@ from decoders.dem import CheckedModel, checked_model
 from decoders.evaluate_config import EvaluateConfig
 from decoders.files import read_circuit
 from decoders.noise import NoiseModel
+from decoders.rare import RareEstimate
 from decoders.sampling import Panelist, outcomes_of
 from decoders.shots import NumberedShots
 from decoders.statistics import (
@@ -76,7 +78,8 @@ class Row:
     """One line of the table: a point, a decoder, its counts and what follows from them.
 
     `ler` is the rate per shot and block (any observable wrong); declined shots count as wrong.
-    `note` is what had to be done to the decoder's error model, or what is odd about it.
+    `note` is what had to be done to the decoder's error model, or what is odd about it. A row with
+    a rare-event `estimate` has its rate from there; shots and errors are still those counted.
     """
 
     point: Point
@@ -88,18 +91,40 @@ class Row:
     observable_errors: tuple[int, ...]
     confidence: float
     note: str | None = None
+    estimate: RareEstimate | None = None
 
     @property
     def ler(self) -> float:
-        """Wrong or declined shots over shots."""
+        """Wrong or declined shots over shots, or the rare-event estimate."""
+        if self.estimate:
+            return self.estimate.ler
         return (self.errors + self.declined) / self.shots if self.shots else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The Wilson interval of `ler`; with zero errors the lower end is 0."""
+        """The interval of `ler`, Wilson's where it was counted: with zero errors it begins at 0."""
+        if self.estimate:
+            return self.estimate.interval
         return binomial_interval(
             self.errors + self.declined, self.shots, confidence=self.confidence
         )
+
+    @property
+    def relative_standard_error(self) -> float:
+        """Of `ler`; infinite where no error was seen."""
+        if self.estimate:
+            return self.estimate.relative_standard_error
+        return math.sqrt((1 - self.ler) / (self.ler * self.shots)) if self.ler else math.inf
+
+    @property
+    def method(self) -> Literal["counting", "splitting"]:
+        """Where `ler` comes from."""
+        return "splitting" if self.estimate else "counting"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether nothing failed, so that all there is is the upper end of the interval."""
+        return not self.ler
 
     @property
     def per_round(self) -> tuple[float, float, float] | None:
@@ -108,7 +133,7 @@ class Row:
             return None
         observables = self.point.circuit.num_observables
         rate, low, high = (
-            per_round_rate(value, self.point.noisy_rounds, observables=observables)
+            per_round_rate(min(value, 1.0), self.point.noisy_rounds, observables=observables)
             for value in (self.ler, *self.interval)
         )
         return rate, low, high

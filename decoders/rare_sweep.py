@@ -14,62 +14,42 @@ from typing import Any
 import numpy as np
 
 from decoders.baselines import custom_decoders_of, resolve_decoder
-from decoders.evaluate import Point, Row, model_for
+from decoders.evaluate import Row, model_for
 from decoders.evaluate_config import EvaluateConfig
 from decoders.rare import RareEstimate, RareSettings, RareStep, rare_logical_error_rate
-from decoders.statistics import per_round_rate
 
 
-@dataclasses.dataclass(frozen=True)
-class RareRow:
-    """A point, a decoder and the rare-event estimate of its logical error rate per shot."""
-
-    point: Point
-    decoder: str
-    estimate: RareEstimate
-
-    @property
-    def per_round(self) -> tuple[float, float, float] | None:
-        """Rate per round with its interval, where the point has rounds."""
-        if not self.point.noisy_rounds:
-            return None
-        observables = self.point.circuit.num_observables
-        rate, low, high = (
-            per_round_rate(min(value, 1.0), self.point.noisy_rounds, observables=observables)
-            for value in (self.estimate.ler, *self.estimate.interval)
-        )
-        return rate, low, high
-
-
-def rare_rows(
+def with_estimates(
     config: EvaluateConfig,
     rows: Sequence[Row],
     cache: pathlib.Path,
     *,
     on_progress: Callable[[float], None] = lambda done: None,
-) -> list[RareRow]:
-    """Estimates every row that has fewer errors than the config's `rare.below_errors`.
+) -> list[Row]:
+    """The rows, each with an estimate that has fewer errors than the config's `rare.below_errors`.
 
     What `cache` (JSON) holds already is not estimated again; each estimate goes there when it is
     done. A row's random numbers depend on the seed, its circuit, decoder and settings only.
     """
     if config.rare is None:
-        return []
-    few = [row for row in rows if row.errors + row.declined < config.rare.below_errors]
+        return list(rows)
+    below = config.rare.below_errors
+    wanted = [_key(config, row) if row.errors + row.declined < below else None for row in rows]
     known = _read(cache)
-    found = []
-    for done, row in enumerate(few):
-        key = _key(config, row)
-        if key not in known:
+    to_do = [k for k, key in enumerate(wanted) if key and key not in known]
+    for done, k in enumerate(to_do):
 
-            def show(fraction: float, done: int = done) -> None:
-                on_progress((done + fraction) / len(few))
+        def show(fraction: float, done: int = done) -> None:
+            on_progress((done + fraction) / len(to_do))
 
-            known[key] = _estimate(config, row, key, show)
-            _write(cache, known)
-        found.append(RareRow(row.point, row.decoder, known[key]))
-        on_progress((done + 1) / len(few))
-    return found
+        key = wanted[k] or ""
+        known[key] = _estimate(config, rows[k], key, show)
+        _write(cache, known)
+    on_progress(1.0)
+    return [
+        dataclasses.replace(row, estimate=known[key]) if key else row
+        for row, key in zip(rows, wanted, strict=True)
+    ]
 
 
 def _settings(config: EvaluateConfig) -> RareSettings:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -> int:
     """The same for a config that is at hand already (`syndrift demo`)."""
     from decoders.evaluate import evaluate
-    from decoders.rare_sweep import rare_rows
+    from decoders.rare_sweep import with_estimates
     from scripts import run_folder
     from scripts.progress import progress_bar
     from scripts.sweep_results import RARE, SweepResults
@@ -74,8 +74,8 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
         with progress_bar("collecting shots") as on_progress:
             rows = evaluate(config, counts, on_checked=begin, on_progress=on_progress)
         with progress_bar("rare events") as on_progress:
-            rare = rare_rows(config, rows, folder / RARE, on_progress=on_progress)
-        results = SweepResults(config, rows, rare, _single_shot_times(config, rows), folder)
+            rows = with_estimates(config, rows, folder / RARE, on_progress=on_progress)
+        results = SweepResults(config, rows, _single_shot_times(config, rows), folder)
         results.write()
         pictures = [] if options.no_pictures else results.draw()
     if options.json:

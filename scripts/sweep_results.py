@@ -12,7 +12,7 @@ from typing import Any
 from decoders.conclude import Conclusion, suppression, thresholds
 from decoders.evaluate import Point, Row
 from decoders.evaluate_config import EvaluateConfig
-from decoders.rare_sweep import RareRow, estimate_json
+from decoders.rare_sweep import estimate_json
 from decoders.statistics import LambdaFit
 from decoders.threshold import ThresholdFit
 from decoders.timing import DecodeTimes
@@ -27,7 +27,6 @@ class SweepResults:
 
     config: EvaluateConfig
     rows: Sequence[Row]
-    rare: Sequence[RareRow]
     times: Mapping[int, DecodeTimes]
     folder: pathlib.Path
 
@@ -59,7 +58,6 @@ class SweepResults:
             suppression=self.suppression,
             thresholds=self.thresholds,
             seed=self.config.seed,
-            rare=self.rare,
         )
         return draw_sweep(sweep, self.folder)
 
@@ -68,7 +66,6 @@ class SweepResults:
         return {
             "title": self.config.title,
             "rows": [self._described(k) for k in range(len(self.rows))],
-            "rare": [_rare_json(row) for row in self.rare],
             "suppression": [_conclusion_json(conclusion) for conclusion in self.suppression],
             "thresholds": [_conclusion_json(conclusion) for conclusion in self.thresholds],
             "confidence": self.config.confidence,
@@ -79,8 +76,8 @@ class SweepResults:
     def as_text(self) -> str:
         """Everything for the terminal."""
         parts = [self.config.title, "", table.ler_table(self.rows, self.times)]
-        if self.rare:
-            parts += ["", "Rates too small to count, by splitting:", table.rare_table(self.rare)]
+        if rare := [row for row in self.rows if row.estimate]:
+            parts += ["", "Rates too small to count, by splitting:", table.rare_table(rare)]
         if fitted := [one for one in self.suppression if one.fit is not None]:
             parts += ["", _fits_text("Λ", fitted)]
         if self.thresholds:
@@ -96,6 +93,8 @@ class SweepResults:
             **_point_json(row.point),
             "decoder": row.decoder,
             **table.row_json(row),
+            "method": row.method,
+            "estimate": estimate_json(row.estimate) if row.estimate else None,
         }
         if index in self.times:
             described["times"] = dataclasses.asdict(self.times[index])
@@ -105,6 +104,7 @@ class SweepResults:
         """One line of table.csv: what is nested becomes columns of its own."""
         described = self._described(index)
         noise = described.pop("noise")
+        estimate = described.pop("estimate") or {}
         low, high = described.pop("interval")
         per_round = described.pop("interval_per_round") or ("", "")
         times = described.pop("times", {})
@@ -118,21 +118,11 @@ class SweepResults:
             "ler_by_observable": json.dumps(by_observable),
             "noise": noise.pop("noise", ""),
             "noise_parameters": json.dumps(noise),
+            "decoded_for_estimate": estimate.get("decoded_shots", ""),
             **times,
             "confidence": self.config.confidence,
             "seed": self.config.seed,
         }
-
-
-def _rare_json(row: RareRow) -> dict[str, Any]:
-    per_round = row.per_round
-    return {
-        **_point_json(row.point),
-        "decoder": row.decoder,
-        **estimate_json(row.estimate),
-        "ler_per_round": per_round[0] if per_round else None,
-        "interval_per_round": list(per_round[1:]) if per_round else None,
-    }
 
 
 def _point_json(point: Point) -> dict[str, Any]:

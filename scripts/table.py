@@ -13,7 +13,6 @@ from decoders.compare import Comparison, Pair
 from decoders.conclude import Conclusion
 from decoders.evaluate import Row
 from decoders.rare import RareEstimate
-from decoders.rare_sweep import RareRow
 from decoders.statistics import LambdaFit
 from decoders.threshold import ThresholdFit
 from decoders.timing import DecodeTimes
@@ -51,7 +50,7 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def interval_text(row: Row) -> str:
     """The interval; with no error seen, the upper bound that the shots give."""
     low, high = row.interval
-    if row.shots and row.errors + row.declined == 0:
+    if row.shots and row.is_bound:
         return f"< {rate(high)}"
     return f"[{rate(low)}, {rate(high)}]"
 
@@ -77,6 +76,7 @@ def ler_table(rows: Sequence[Row], times: Mapping[int, DecodeTimes] | None = Non
         "errors": [f"{row.errors:,}" for row in rows],
         "declined": [f"{row.declined:,}" for row in rows],
         "LER a shot": [rate(row.ler) for row in rows],
+        "by": [row.method for row in rows] if any(row.estimate for row in rows) else [],
         f"{round(rows[0].confidence * 100, 3):g} % interval": [interval_text(row) for row in rows],
         "LER a round": [rate(row.per_round[0]) if row.per_round else "" for row in rows],
         **_time_columns(rows, times or {}),
@@ -115,29 +115,29 @@ def fit_table(name: str, found: Sequence[Conclusion]) -> str:
     return aligned(list(kept), zip(*kept.values(), strict=True))
 
 
-def rare_table(rows: Sequence[RareRow]) -> str:
+def rare_table(rows: Sequence[Row]) -> str:
     """The rare-event estimates; what speaks against one stands below the table."""
-    header = ("d", "rounds", "p", "decoder", "LER a shot", "interval", "LER a round",
-              "replicates", "decoded shots", "direct would take")  # fmt: skip
+    header = ("d", "rounds", "p", "decoder", "LER a shot", "rel. error", "replicates",
+              "decoded shots", "counting would take")  # fmt: skip
+    estimates = [(row, row.estimate) for row in rows if row.estimate]
     cells = [
         (
             _blank(row.point.distance),
             _blank(row.point.rounds),
             _blank(row.point.p),
             row.decoder,
-            rate(row.estimate.ler),
-            f"[{rate(row.estimate.interval[0])}, {rate(row.estimate.interval[1])}]",
-            rate(row.per_round[0]) if row.per_round else "",
-            str(row.estimate.replicates),
-            f"{row.estimate.decoded_shots:,}",
-            rate(direct_shots(row.estimate)),
+            rate(row.ler),
+            f"{100 * row.relative_standard_error:.1f} %",
+            str(estimate.replicates),
+            f"{estimate.decoded_shots:,}",
+            rate(direct_shots(estimate)),
         )
-        for row in rows
+        for row, estimate in estimates
     ]
     warnings = [
         f"warning, d={row.point.distance} p={row.point.p} {row.decoder}: {warning}"
-        for row in rows
-        for warning in row.estimate.warnings
+        for row, estimate in estimates
+        for warning in estimate.warnings
     ]
     return "\n".join([aligned(header, cells), *warnings])
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decoders.conclude import Conclusion
     from decoders.evaluate import Row
-    from decoders.rare_sweep import RareRow
     from decoders.statistics import LambdaFit
     from decoders.timing import DecodeTimes
 
@@ -22,7 +21,7 @@ class LerPoint:
 
     `rate`, `low` and `high` are per shot or per round, as the picture says; `errors` of `shots`
     shots failed (declined ones among them). With no error `high` is the upper bound. A point of
-    `method` "splitting" has its rate from a rare-event estimate that decoded `shots` shots.
+    `method` "splitting" has its rate from a rare-event estimate, whatever was counted.
     """
 
     decoder: str
@@ -40,8 +39,8 @@ class LerPoint:
 
     @property
     def is_bound(self) -> bool:
-        """Whether no error was seen, so that there is an upper bound alone."""
-        return self.method == "counting" and not self.errors
+        """Whether nothing failed, so that there is an upper bound alone."""
+        return not self.rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +65,8 @@ class TimePoint:
 
     @property
     def is_bound(self) -> bool:
-        """Whether no error was seen, so that there is an upper bound alone."""
-        return not self.errors
+        """Whether nothing failed, so that there is an upper bound alone."""
+        return not self.rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,24 +111,16 @@ def _is_short(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
-def ler_points(
-    rows: Sequence[Row], *, seed: int, per_round: bool = True, rare: Sequence[RareRow] = ()
-) -> list[LerPoint]:
+def ler_points(rows: Sequence[Row], *, seed: int, per_round: bool = True) -> list[LerPoint]:
     """Rows with shots as points, per round (where they have rounds) or per shot.
 
-    Where there is a rare-event estimate of a row, that is the point. Distance and rounds are 0,
-    and p is nan, where they are not known.
+    Distance and rounds are 0, and p is nan, where they are not known.
     """
     points = []
-    estimates = {(id(one.point), one.decoder): one for one in rare}
     for row in rows:
         if not row.shots:
             continue
-        split = estimates.get((id(row.point), row.decoder))
-        if split:
-            rates = split.per_round if per_round else (split.estimate.ler, *split.estimate.interval)
-        else:
-            rates = row.per_round if per_round else (row.ler, *row.interval)
+        rates = row.per_round if per_round else (row.ler, *row.interval)
         if rates is None:
             continue
         rate, low, high = rates
@@ -139,14 +130,14 @@ def ler_points(
                 distance=row.point.distance or 0,
                 rounds=row.point.rounds or 0,
                 p=math.nan if row.point.p is None else row.point.p,
-                shots=split.estimate.decoded_shots if split else row.shots,
-                errors=0 if split else row.errors + row.declined,
+                shots=row.shots,
+                errors=row.errors + row.declined,
                 rate=rate,
                 low=low,
                 high=high,
                 confidence=row.confidence,
                 seed=seed,
-                method="splitting" if split else "counting",
+                method=row.method,
             )
         )
     return points

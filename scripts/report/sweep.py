@@ -21,7 +21,6 @@ from scripts.report.rows import (
 if TYPE_CHECKING:
     from decoders.conclude import Conclusion
     from decoders.evaluate import Row
-    from decoders.rare_sweep import RareRow
     from decoders.timing import DecodeTimes
 
 # Below so many errors a decoder's place in a picture of accuracy is luck.
@@ -30,17 +29,13 @@ _ENOUGH_ERRORS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What a sweep has to show: rows, single-shot times (by the row's index), fits, its seed.
-
-    `rare` are the rare-event estimates of those rows that have one.
-    """
+    """What a sweep has to show: rows, single-shot times (by the row's index), fits, its seed."""
 
     rows: Sequence[Row]
     times: Mapping[int, DecodeTimes]
     suppression: Sequence[Conclusion]
     thresholds: Sequence[Conclusion]
     seed: int
-    rare: Sequence[RareRow] = ()
 
 
 def draw_sweep(sweep: Sweep, folder: pathlib.Path) -> list[pathlib.Path]:
@@ -66,7 +61,7 @@ def _draw_ler(sweep: Sweep, family: Family, target: pathlib.Path) -> list[pathli
     if len({row.point.p for row in rows}) < 2:
         return []
     per_round = all(row.point.rounds for row in rows)
-    points = ler_points(rows, seed=sweep.seed, per_round=per_round, rare=sweep.rare)
+    points = ler_points(rows, seed=sweep.seed, per_round=per_round)
     return draw_ler_against_p(points, target, title=family.title, per_round=per_round)[:1]
 
 
