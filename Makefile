@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help install demo test lint type bench clean
+.PHONY: help install demo test lint type bench docs clean
 help:
 	@echo "make demo     logical error rates with pictures, in under two minutes"
 	@echo "make test     all tests"
 	@echo "make lint     style, spelling, floors and types"
 	@echo "make bench    the measurements behind docs/results.md"
+	@echo "make docs     the pictures in the README"
 	@echo "make install  the virtual environment alone"
 
 install: $(STAMP)
@@ -37,6 +38,11 @@ type: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+docs: install
+	$(BIN)/syndrift demo --out runs/readme
+	mkdir -p docs/pictures
+	cp runs/readme/ler.png runs/readme/ler-dark.png runs/readme/ler.csv docs/pictures/
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--basis", default="Z", help="X or Z (default: %(default)s)")
     source.add_argument("--noise", help="noise model by name, for a code or a noiseless circuit")
     source.add_argument("--p", type=float, help="strength of the noise model")
+    source.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="what has no option, e.g. noise.eta=10 (repeatable)")  # fmt: skip
     parser.add_argument("--decoders", default="pymatching,pymatching-correlated",
                         help="names, separated by commas (default: %(default)s)")  # fmt: skip
     parser.add_argument("--custom-decoders", default="", metavar="MODULE:FUNCTION",
@@ -58,10 +60,13 @@ def run(options: argparse.Namespace) -> int:
     """Compares and prints."""
     from decoders.compare import CompareConfig, compare
     from scripts import run_folder, table
-    from scripts.config_file import validate
+    from scripts.config_file import apply_override, validate
     from scripts.progress import progress_bar
 
-    config = validate(_table(options), CompareConfig, source="syndrift compare")
+    given = _table(options)
+    for override in options.overrides:
+        apply_override(given, override)
+    config = validate(given, CompareConfig, source="syndrift compare")
     stem = f"compare-{config.circuit.stem if config.circuit else config.code}"
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
 

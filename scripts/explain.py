@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--basis", default="Z", help="X or Z (default: %(default)s)")
     parser.add_argument("--noise", default="depolarizing", help="by name (default: %(default)s)")
     parser.add_argument("--p", type=float, default=0.01, help="its strength (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="what has no option, e.g. noise.eta=10 (repeatable)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--shot", type=int, metavar="N",
                         help="which shot (default: the first with two events and decoded rightly)",
@@ -49,11 +51,14 @@ def run(options: argparse.Namespace) -> int:
     """Draws and tells one shot."""
     from decoders.one_shot_config import OneShotConfig
     from scripts import run_folder
-    from scripts.config_file import validate
+    from scripts.config_file import apply_override, validate
     from scripts.report.shot import draw_shot
     from scripts.report.story import story
 
-    config = validate(_table(options), OneShotConfig, source="syndrift explain")
+    given = _table(options)
+    for override in options.overrides:
+        apply_override(given, override)
+    config = validate(given, OneShotConfig, source="syndrift explain")
     one = config.explain()
     folder = options.out or run_folder.default_folder(
         f"explain-{config.code}", config, may_change=()
