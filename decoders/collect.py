@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
-import os
+import json
+import multiprocessing
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import sinter
 import stim
 
-from decoders.sampling import Panelist, PanelSampler, Range, ShotLedger, ranges_of
+from decoders.counts_file import only_writer, read_rows
+from decoders.sampling import FAILED, Panelist, PanelSampler, Range, ShotLedger, ranges_of
 
 _BEYOND = 2**63  # no shot has this number
+_WATCH_SECONDS = 0.05  # less than a process takes to start: none dies unseen
+_GRACE_SECONDS = 2.0
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended without a word: killed from outside, out of memory, or crashed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +34,7 @@ class Work:
     """One row of a table: a circuit, the panel that decodes it, and when to stop.
 
     `metadata` is what sinter's CSV says of it (JSON); `max_errors` None means: by shots alone.
-    `note` is for whoever reads the table.
+    Declined shots count as errors there. `note` is for whoever reads the table.
     """
 
     circuit: stim.Circuit
@@ -38,13 +50,13 @@ class Work:
         """The name in the CSV's decoder column: the panel's names, joined."""
         return "|".join(panelist.name for panelist in self.panel)
 
-    def task(self) -> sinter.Task:
+    def task(self, seed: int) -> sinter.Task:
         """The sinter task; its strong id tells the same work apart from any other."""
         return sinter.Task(
             circuit=self.circuit,
             detector_error_model=self.error_model,
             decoder=self.decoder,
-            json_metadata=dict(self.metadata),
+            json_metadata={**self.metadata, "seed": seed},
             collection_options=sinter.CollectionOptions(
                 max_shots=self.max_shots, max_errors=self.max_errors
             ),
@@ -53,7 +65,7 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class CollectSettings:
-    """How a collection runs; none of it changes what a numbered shot is."""
+    """How a collection runs; but for the seed none of it changes what a numbered shot is."""
 
     seed: int
     workers: int
@@ -72,55 +84,99 @@ def collect(
     What the CSV holds already is not drawn again, whoever wrote it and however it ended.
     `on_progress` gets the fraction of the works done, from 0 to 1.
     """
-    tasks = [work.task() for work in works]
-    keys = [task.strong_id() for task in tasks]
-    with _only_writer(csv_path) as append:
+    tasks = [work.task(settings.seed) for work in works]
+    stops = dict(zip([task.strong_id() for task in tasks], works, strict=True))
+    _check_told_apart(works, stops)
+    with only_writer(csv_path) as append:
         totals = read_totals(csv_path)
-        pending = {
-            key: missing_ranges(totals.get(key), work.max_shots)
-            for key, work in zip(keys, works, strict=True)
-        }
-        ledger = ShotLedger(pending)
-        max_errors = {
-            key: work.max_errors for key, work in zip(keys, works, strict=True) if work.max_errors
-        }
-        samplers = {
-            work.decoder: PanelSampler(
-                work.panel,
-                ledger,
-                seed=settings.seed,
-                custom_functions=settings.custom_functions,
-                max_errors=max_errors,
-            )
-            for work in works
-        }
-        on_progress(_done(works, keys, totals))
-        if any(not _finished(work, totals.get(key)) for key, work in zip(keys, works, strict=True)):
+        samplers = _samplers(stops, totals, settings)
+        on_progress(_done(stops, totals))
+        if any(_fraction(work, totals.get(key)) < 1 for key, work in stops.items()):
             for row in _run(tasks, samplers, totals, settings.workers):
                 append(row)
-                totals[row.strong_id] = _sum(totals.get(row.strong_id), row)
-                on_progress(_done(works, keys, totals))
-    return [totals.get(key) or _nothing(task) for key, task in zip(keys, tasks, strict=True)]
+                totals.setdefault(row.strong_id, Total()).add(row)
+                on_progress(_done(stops, totals))
+    return [totals.get(key, Total()).stats(task) for key, task in zip(stops, tasks, strict=True)]
+
+
+class Total:
+    """The sum of a task's rows; adding a row costs the same however many there are."""
+
+    def __init__(self) -> None:
+        self.shots = self.errors = self.discards = 0
+        self.seconds = 0.0
+        self.custom_counts: collections.Counter[str] = collections.Counter()
+
+    def add(self, row: sinter.TaskStats) -> None:
+        """Adds one row."""
+        self.shots += row.shots
+        self.errors += row.errors
+        self.discards += row.discards
+        self.seconds += row.seconds
+        self.custom_counts.update(row.custom_counts)
+
+    def stats(self, task: sinter.Task) -> sinter.TaskStats:
+        """The sum as sinter has it."""
+        return sinter.TaskStats(
+            strong_id=task.strong_id(),
+            decoder=task.decoder or "",
+            json_metadata=task.json_metadata,
+            **vars(self),
+        )
+
+
+def _check_told_apart(works: Sequence[Work], stops: Mapping[str, Work]) -> None:
+    if len(stops) < len(works):
+        raise ValueError("the same circuit with the same decoder is given twice")
+    panels: dict[str, tuple[Panelist, ...]] = {}
+    for work in works:
+        if panels.setdefault(work.decoder, work.panel) != work.panel:
+            raise ValueError(f"two different decoders are named {work.decoder}")
+
+
+def _samplers(
+    stops: Mapping[str, Work], totals: Mapping[str, Total], settings: CollectSettings
+) -> dict[str, PanelSampler]:
+    """A sampler for each decoder; they share the ledger of shots still to be drawn."""
+    ledger = ShotLedger(
+        {key: missing_ranges(totals.get(key), work.max_shots) for key, work in stops.items()}
+    )
+    max_errors = {key: work.max_errors for key, work in stops.items() if work.max_errors}
+    return {
+        work.decoder: PanelSampler(
+            work.panel,
+            ledger,
+            seed=settings.seed,
+            custom_functions=settings.custom_functions,
+            max_errors=max_errors,
+        )
+        for work in stops.values()
+    }
 
 
 def _run(
     tasks: Sequence[sinter.Task],
     samplers: Mapping[str, PanelSampler],
-    totals: Mapping[str, sinter.TaskStats],
+    totals: Mapping[str, Total],
     workers: int,
 ) -> Iterator[sinter.TaskStats]:
     """Rows as sinter's workers finish them."""
+    by_key = {task.strong_id(): task for task in tasks}
     progress = sinter.iter_collect(
         num_workers=workers,
         tasks=tasks,
-        additional_existing_data=dict(totals),
+        additional_existing_data={
+            key: totals[key].stats(task) for key, task in by_key.items() if key in totals
+        },
         custom_decoders=dict(samplers),
+        custom_error_count_key=FAILED,
         # A worker reports after each range: what it has done is in the CSV before it goes on.
         max_batch_seconds=1e-9,  # pyright: ignore[reportArgumentType]  (sinter says int, takes float)
     )
     try:
-        for step in progress:
-            yield from step.new_stats
+        with _watched_workers():
+            for step in progress:
+                yield from step.new_stats
     except (RuntimeError, ValueError) as error:
         # sinter wraps what a worker raised in the worker's whole traceback: unwrap it.
         if error.__cause__ is not None:
@@ -128,7 +184,48 @@ def _run(
         raise
 
 
-def missing_ranges(total: sinter.TaskStats | None, max_shots: int) -> list[Range]:
+@contextlib.contextmanager
+def _watched_workers() -> Iterator[None]:
+    """Ends the wait for a worker that died: sinter waits for the message it will never send.
+
+    Only the main thread can be woken from that wait, by the signal of a Ctrl-C.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    others = set(multiprocessing.active_children())
+    ended = threading.Event()
+    fallen: list[int] = []
+
+    def watch() -> None:
+        known: set[BaseProcess] = set()
+        while not ended.wait(_WATCH_SECONDS):
+            known |= set(multiprocessing.active_children()) - others
+            dead = [worker.exitcode for worker in known if worker.exitcode is not None]
+            # A worker that fails says so before it goes, and all go when the work is done.
+            if dead and not ended.wait(_GRACE_SECONDS):
+                fallen.extend(dead)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not fallen:
+            raise
+        how = f"signal {-fallen[0]}" if fallen[0] < 0 else f"exit status {fallen[0]}"
+        raise WorkerDied(
+            f"a worker process died ({how}): out of memory, killed, or a decoder that crashed; "
+            "finished rows are kept, fewer workers take less memory"
+        ) from None
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def missing_ranges(total: Total | None, max_shots: int) -> list[Range]:
     """The lowest-numbered shots not yet counted, as many as are missing to `max_shots`."""
     counted = sorted(ranges_of(total.custom_counts)) if total is not None else []
     left = max_shots - (total.shots if total is not None else 0)
@@ -142,98 +239,45 @@ def missing_ranges(total: sinter.TaskStats | None, max_shots: int) -> list[Range
     return missing
 
 
-def read_totals(csv_path: pathlib.Path) -> dict[str, sinter.TaskStats]:
+def read_totals(csv_path: pathlib.Path) -> dict[str, Total]:
     """The sums by strong id of a sinter CSV of ours, after checking that no shot counts twice."""
     if not csv_path.exists():
         return {}
-    try:
-        totals = {stats.strong_id: stats for stats in sinter.read_stats_from_csv_files(csv_path)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{csv_path}: not a results file of sinter's ({error})") from error
-    for stats in totals.values():
-        _check_counted_once(stats, csv_path)
+    totals: dict[str, Total] = {}
+    names: dict[str, str] = {}
+    for row in read_rows(csv_path):
+        totals.setdefault(row.strong_id, Total()).add(row)
+        names[row.strong_id] = f"{row.decoder} {json.dumps(row.json_metadata)}"
+    for key, total in totals.items():
+        _check_counted_once(total, names[key], csv_path)
     return totals
 
 
-def _check_counted_once(stats: sinter.TaskStats, csv_path: pathlib.Path) -> None:
-    position = 0
-    for start, stop in sorted(ranges_of(stats.custom_counts)):
+def _check_counted_once(total: Total, name: str, csv_path: pathlib.Path) -> None:
+    position = shots = 0
+    for start, stop in sorted(ranges_of(total.custom_counts)):
         if start < position:
             raise ValueError(
-                f"{csv_path}: shots {start} to {min(stop, position) - 1} of {stats.decoder} "
-                f"{stats.json_metadata} are counted twice: take the repeated rows out of the file"
+                f"{csv_path}: shots {start} to {min(stop, position) - 1} of {name} "
+                "are counted twice: take the repeated rows out of the file"
             )
         position = stop
-    if sum(stop - start for start, stop in ranges_of(stats.custom_counts)) != stats.shots:
+        shots += stop - start
+    if shots != total.shots:
         raise ValueError(
-            f"{csv_path}: rows of {stats.decoder} {stats.json_metadata} do not say which shots "
-            f"they hold; give another --out folder to begin anew"
+            f"{csv_path}: rows of {name} do not say which shots they hold; "
+            "give another --out folder to begin anew"
         )
 
 
-@contextlib.contextmanager
-def _only_writer(csv_path: pathlib.Path) -> Iterator[Callable[[sinter.TaskStats], None]]:
-    """Opens the CSV for appending whole rows, as the only process that does.
-
-    A row goes out in one write, so that a kill leaves it whole or not at all; should a machine
-    that lost power leave half a row, it is cut off here: that batch was not finished.
-    """
-    csv_path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(csv_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        _lock(descriptor, csv_path)
-        size = os.fstat(descriptor).st_size
-        text = os.pread(descriptor, size, 0)
-        if not text.endswith(b"\n"):
-            os.ftruncate(descriptor, text.rfind(b"\n") + 1)
-        if os.fstat(descriptor).st_size == 0:
-            os.write(descriptor, (sinter.CSV_HEADER + "\n").encode())
-        yield lambda row: _write_whole(descriptor, (row.to_csv_line() + "\n").encode())
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, csv_path: pathlib.Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock; two writers there are the user's to avoid.
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(
-            f"{csv_path}: another syndrift is writing to it; wait for it or give another --out"
-        ) from None
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _finished(work: Work, total: sinter.TaskStats | None) -> bool:
-    return _fraction(work, total) >= 1
-
-
-def _fraction(work: Work, total: sinter.TaskStats | None) -> float:
+def _fraction(work: Work, total: Total | None) -> float:
     if total is None:
         return 0.0
-    by_errors = total.errors / work.max_errors if work.max_errors else 0.0
+    failed = total.custom_counts[FAILED]
+    by_errors = failed / work.max_errors if work.max_errors else 0.0
     return min(max(total.shots / work.max_shots, by_errors), 1.0)
 
 
-def _done(
-    works: Sequence[Work], keys: Sequence[str], totals: Mapping[str, sinter.TaskStats]
-) -> float:
-    fractions = [_fraction(work, totals.get(key)) for key, work in zip(keys, works, strict=True)]
-    return sum(fractions) / max(len(fractions), 1)
-
-
-def _sum(total: sinter.TaskStats | None, row: sinter.TaskStats) -> sinter.TaskStats:
-    return row if total is None else total + row
-
-
-def _nothing(task: sinter.Task) -> sinter.TaskStats:
-    return sinter.TaskStats(
-        strong_id=task.strong_id(), decoder=task.decoder or "", json_metadata=task.json_metadata
-    )
+def _done(stops: Mapping[str, Work], totals: Mapping[str, Total]) -> float:
+    fractions: Iterable[float] = [_fraction(work, totals.get(key)) for key, work in stops.items()]
+    return sum(fractions) / max(len(stops), 1)

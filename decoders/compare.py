@@ -128,7 +128,7 @@ def prepare(config: CompareConfig) -> Prepared:
         panel=tuple(
             Panelist(decoder.name, decoder.spec, checked.error_model) for decoder, checked in panel
         ),
-        metadata={**point.metadata(), "seed": config.seed},
+        metadata=point.metadata(),
         max_shots=config.shots,
     )
     return Prepared(point, work, tuple(notes))

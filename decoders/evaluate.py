@@ -143,9 +143,11 @@ def points_of(config: EvaluateConfig) -> Iterator[Point]:
     """The circuits of a sweep, in the order of the config."""
     noises: Sequence[NoiseModel | None] = config.noise or [None]
     if config.circuits:
+        stems = [path.stem for path in config.circuits]
         for path, noise in itertools.product(config.circuits, noises):
             circuit = with_noise(read_circuit(path), noise, source=str(path))
-            yield Point(circuit, str(path), path.stem, None, None, None, noise_metadata(noise))
+            name = path.stem if stems.count(path.stem) == 1 else str(path.with_suffix(""))
+            yield Point(circuit, str(path), name, None, None, None, noise_metadata(noise))
         return
     assert config.code is not None  # the config's own check
     code = config.code
@@ -225,8 +227,13 @@ def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
     custom = custom_decoders_of(config.custom_decoders)
     decoders = [resolve_decoder(name, custom=custom) for name in config.decoders]
     max_shots, max_errors = stop_of(config)
+    seen: set[tuple[str, str, str]] = set()
     for point in points_of(config):
         for decoder in decoders:
+            one = (str(point.circuit), json.dumps(point.metadata(), sort_keys=True), decoder.name)
+            if one in seen:  # a value twice in a list is no reason to stop
+                continue
+            seen.add(one)
             checked = model_for(decoder, point)
             yield (
                 point,
@@ -234,7 +241,7 @@ def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
                     circuit=point.circuit,
                     error_model=checked.error_model,
                     panel=(Panelist(decoder.name, decoder.spec),),
-                    metadata={**point.metadata(), "seed": config.seed},
+                    metadata=point.metadata(),
                     max_shots=max_shots,
                     max_errors=max_errors,
                     note=checked.message,
@@ -264,6 +271,7 @@ def rows_of(
     rows = []
     for seat, name in enumerate(decoders):
         errors = sum(number for pattern, number in outcomes.items() if pattern[seat] == "E")
+        declined = sum(number for pattern, number in outcomes.items() if pattern[seat] == "D")
         by_bit = tuple(counts[f"observable_errors[{name}][{k}]"] for k in range(observables))
         rows.append(
             Row(
@@ -271,9 +279,9 @@ def rows_of(
                 decoder=name,
                 shots=total.shots,
                 errors=errors,
-                declined=sum(n for pattern, n in outcomes.items() if pattern[seat] == "D"),
+                declined=declined,
                 seconds_per_shot=counts[f"decode_us[{name}]"] / 1e6 / max(total.shots, 1),
-                observable_errors=by_bit if observables > 1 else (errors,),
+                observable_errors=by_bit if observables > 1 else (errors + declined,),
                 confidence=confidence,
             )
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from decoders.baselines import custom_decoders_of, resolve_decoder
-from decoders.evaluate import Row, model_for
+from decoders.evaluate import Row, model_for, stop_of
 from decoders.evaluate_config import EvaluateConfig
 from decoders.rare import RareEstimate, RareSettings, RareStep, rare_logical_error_rate
 
@@ -33,7 +33,8 @@ def with_estimates(
     """
     if config.rare is None:
         return list(rows)
-    below = config.rare.below_errors
+    # A row that stopped at the errors it was to wait for has seen enough, however few they are.
+    below = min(config.rare.below_errors, stop_of(config)[1] or config.rare.below_errors)
     wanted = [_key(config, row) if row.errors + row.declined < below else None for row in rows]
     known = _read(cache)
     to_do = [k for k, key in enumerate(wanted) if key and key not in known]

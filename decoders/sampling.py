@@ -9,6 +9,7 @@ the CSV says which it holds.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import multiprocessing
@@ -35,6 +36,7 @@ _TARGET_SECONDS = 2.0
 _ERRORS_SHARE = 0.05  # of a task's max_errors, that one batch is expected to bring
 _MOST_BATCH_BYTES = 64 * 2**20
 _RANGE_KEY = "shots"
+FAILED = "failed"  # the custom count of shots that erred or were declined, by which tasks stop
 _ERRED, _DECLINED = 1, 2
 _LETTERS = "oED"
 
@@ -62,8 +64,8 @@ class ShotLedger:
         context = multiprocessing.get_context("spawn")  # as sinter starts its workers
         self._taken: Any = context.Array("q", max(len(self._pending), 1))
 
-    def claim(self, strong_id: str, wanted: int) -> Range:
-        """The next at most `wanted` shots of a task, cut at a shard's edge where that is free."""
+    def claim(self, strong_id: str, wanted: int, *, exactly: bool = False) -> Range:
+        """The next at most `wanted` shots of a task, cut at a shard's edge unless `exactly`."""
         slot = self._index[strong_id]
         with self._taken.get_lock():
             offset = self._taken[slot]
@@ -72,11 +74,27 @@ class ShotLedger:
                     first = start + offset
                     last = min(first + wanted, stop)
                     edge = last - last % SHARD_SHOTS
-                    last = edge if last < stop and edge > first else last
+                    last = edge if last < stop and edge > first and not exactly else last
                     self._taken[slot] += last - first
                     return first, last
                 offset -= stop - start
         raise RuntimeError(f"task {strong_id} has no shots left to draw: sinter asked for too many")
+
+
+class DecoderFailed(RuntimeError):
+    """A decoder raised; the message names it and what it raised."""
+
+
+@contextlib.contextmanager
+def _named(decoder: str, doing: str) -> Iterator[None]:
+    """Names the decoder in whatever it raises, in an exception that every process can read."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise DecoderFailed(
+            f"decoder {decoder} failed {doing}: {type(error).__name__}: {reason}"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,10 +160,10 @@ class _CompiledPanel(sinter.CompiledSampler):
         for panelist in sampler.panel:
             resolved = resolve_decoder(panelist.spec, custom=custom)
             model = panelist.error_model or task.detector_error_model
-            compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
+            with _named(panelist.name, "compiling"):
+                compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
             self._seats.append(_Seat(panelist.name, compiled, resolved.batch_shots))
-        asked = [seat.batch_shots for seat in self._seats if seat.batch_shots]
-        self._asked_shots = max(asked) if asked else None
+        self._batch_shots = max(seat.batch_shots or 1 for seat in self._seats)
         self._ramp_shots = _FIRST_BATCH_SHOTS
         self._max_errors = sampler.max_errors.get(self._strong_id)
         self._drawn_shots, self._drawn_errors = 0, 0
@@ -159,20 +177,23 @@ class _CompiledPanel(sinter.CompiledSampler):
     def sample(self, suggested_shots: int) -> sinter.AnonTaskStats:
         """Draws and decodes the next range of the task's shots, never more than suggested."""
         begun = time.monotonic()
-        wanted = self._asked_shots or min(self._ramp_shots, self._shots_before_a_stop())
-        wanted = min(wanted, suggested_shots, self._most_shots)
-        start, stop = self._sampler.ledger.claim(self._strong_id, wanted)
+        batch = self._batch_shots
+        wanted = min(self._ramp_shots, self._shots_before_a_stop(), self._most_shots)
+        wanted = max(wanted // batch, 1) * batch  # whole batches, of the size that was asked for
+        start, stop = self._sampler.ledger.claim(
+            self._strong_id, min(wanted, suggested_shots), exactly=batch > 1
+        )
         events, flips = self._shots.take(start, stop)
         counts: collections.Counter[str] = collections.Counter({range_key(start, stop): 1})
         outcomes = np.stack([self._verdicts(seat, events, flips, counts) for seat in self._seats])
         seconds = time.monotonic() - begun
         if seconds < 0.3 * _TARGET_SECONDS:
-            self._ramp_shots *= 4
+            self._ramp_shots = min(self._ramp_shots * 4, self._most_shots)
         elif seconds > 1.3 * _TARGET_SECONDS and self._ramp_shots > _FIRST_BATCH_SHOTS:
             self._ramp_shots //= 2
         stats = _stats(outcomes, counts, seconds)
         self._drawn_shots += stats.shots
-        self._drawn_errors += stats.errors
+        self._drawn_errors += stats.custom_counts[FAILED]
         return stats
 
     def _shots_before_a_stop(self) -> int:
@@ -187,13 +208,15 @@ class _CompiledPanel(sinter.CompiledSampler):
     ) -> npt.NDArray[np.uint8]:
         """One seat's verdict on each shot (right, erred, declined), its time and per-bit errors."""
         begun = time.perf_counter()
-        answers = seat.decode(events)
+        with _named(seat.name, "decoding"):
+            answers = seat.decode(events)
         counts[f"decode_us[{seat.name}]"] += round((time.perf_counter() - begun) * 1e6)
         verdicts, wrong_bits = judge(answers, flips, decoder=seat.name)
         if self._observables > 1:
             bits = np.unpackbits(wrong_bits, axis=1, count=self._observables, bitorder="little")
+            declined = np.count_nonzero(verdicts == _DECLINED)
             for k, errors in enumerate(bits.sum(axis=0, dtype=np.int64)):
-                counts[f"observable_errors[{seat.name}][{k}]"] += int(errors)
+                counts[f"observable_errors[{seat.name}][{k}]"] += int(errors) + int(declined)
         return verdicts
 
 
@@ -244,11 +267,12 @@ def _stats(
 ) -> sinter.AnonTaskStats:
     """Verdicts [seats, shots] as sinter counts them."""
     seats, shots = outcomes.shape
+    counts[FAILED] = int(np.count_nonzero(outcomes.any(axis=0)))
     if seats == 1:
         errors = int(np.count_nonzero(outcomes == _ERRED))
         discards = int(np.count_nonzero(outcomes == _DECLINED))
     else:
-        errors, discards = int(outcomes.any(axis=0).sum()), 0
+        errors, discards = counts[FAILED], 0
         unusual = outcomes[:, outcomes.any(axis=0)]
         patterns, multiplicity = np.unique(unusual, axis=1, return_counts=True)
         for pattern, number in zip(patterns.T, multiplicity, strict=True):

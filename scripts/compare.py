@@ -72,7 +72,14 @@ def run(options: argparse.Namespace) -> int:
 
     def begin() -> None:
         inputs = [path for path in (config.circuit, config.dem) if path is not None]
-        run_folder.open_run(folder, "compare", config, may_change=_MAY_CHANGE, inputs=inputs)
+        run_folder.open_run(
+            folder,
+            "compare",
+            config,
+            may_change=_MAY_CHANGE,
+            inputs=inputs,
+            decoders=(*config.decoders, *config.custom_decoders),
+        )
 
     counts = folder / run_folder.COUNTS
     with run_folder.resumable(folder), progress_bar("comparing") as on_progress:

@@ -66,7 +66,12 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
 
     def begin() -> None:
         run_folder.open_run(
-            folder, "evaluate", config, may_change=_MAY_CHANGE, inputs=config.circuits
+            folder,
+            "evaluate",
+            config,
+            may_change=_MAY_CHANGE,
+            inputs=config.circuits,
+            decoders=(*config.decoders, *config.custom_decoders),
         )
 
     counts = folder / run_folder.COUNTS

@@ -77,6 +77,10 @@ def _run(verb: str, rest: list[str]) -> int:
         if options.debug:
             raise
         return _fail(_one_line(error), 2)
+    except RuntimeError as error:
+        if options.debug:
+            raise
+        return _fail(_one_line(error), 1)
 
 
 def _overview() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,18 +39,24 @@ def open_run(
     *,
     may_change: Sequence[str],
     inputs: Sequence[pathlib.Path] = (),
+    decoders: Sequence[str] = (),
 ) -> None:
     """Begins or goes on with a run; refuses a folder that holds another config's run.
 
     `may_change` names the config's keys that a run may be gone on with under other values,
-    such as when to stop. `inputs` are the user's own files: the folder keeps a copy.
+    such as when to stop. `inputs` are the user's own files: the folder keeps a copy. `decoders`
+    are the names of those used: the user's own must not have changed when a run goes on.
     """
+    sessions: list[dict[str, Any]] = []
+    sources = {spec: digest for spec in decoders if (digest := _source_digest(spec))}
     if (folder / MANIFEST).exists():
         known = read_manifest(folder)
         if known["verb"] != verb:
             raise ValueError(
                 f"{folder} holds a run of `syndrift {known['verb']}`: give another --out"
             )
+        _check_same_tools(folder, known, sources)
+        sessions = known["sessions"]
         before = load(folder / CONFIG, type(config))
         for key in type(config).model_fields:
             if key not in may_change and getattr(before, key) != getattr(config, key):
@@ -60,7 +67,41 @@ def open_run(
     for kept, given in zip(kept_inputs(folder, inputs), inputs, strict=True):
         _keep(given, kept)
     write_config(folder / CONFIG, config)
-    (folder / MANIFEST).write_text(json.dumps(_manifest(verb), indent=2) + "\n", encoding="utf-8")
+    manifest = {
+        "verb": verb,
+        "versions": {"python": platform.python_version(), **versions()},
+        "machine": machine(),
+        "own_decoders": sources,
+        "sessions": [*sessions, _session()],
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_same_tools(
+    folder: pathlib.Path, known: Mapping[str, Any], sources: Mapping[str, str]
+) -> None:
+    """Refuses to add to counts that another stim drew or another state of a decoder decoded."""
+    then, now = known["versions"].get("stim"), versions().get("stim")
+    if then != now:
+        raise ValueError(
+            f"{folder} holds shots of stim {then}, here is {now}, whose seeds mean other shots: "
+            "give another --out"
+        )
+    for spec, digest in known["own_decoders"].items():
+        if sources.get(spec, digest) != digest:
+            raise ValueError(
+                f"{folder} holds counts of {spec}, whose file has changed since: give another --out"
+            )
+
+
+def _source_digest(spec: str) -> str | None:
+    """The hash of the file behind `module:name`; None for a decoder by name."""
+    if ":" not in spec:
+        return None
+    found = importlib.util.find_spec(spec.split(":")[0])
+    if found is None or found.origin is None or not pathlib.Path(found.origin).is_file():
+        return None
+    return hashlib.sha256(pathlib.Path(found.origin).read_bytes()).hexdigest()
 
 
 def kept_inputs(folder: pathlib.Path, inputs: Sequence[pathlib.Path]) -> list[pathlib.Path]:
@@ -95,14 +136,12 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
         raise ValueError(f"{folder / MANIFEST}: not valid JSON: {error}") from None
 
 
-def _manifest(verb: str) -> dict[str, Any]:
+def _session() -> dict[str, Any]:
+    """One start of the command; a run that was stopped has several."""
     return {
-        "verb": verb,
         "command": ["syndrift", *sys.argv[1:]],
         "begun": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": {"python": platform.python_version(), **versions()},
         "commit": commit(),
-        "machine": machine(),
     }
 
 

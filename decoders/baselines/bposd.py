@@ -38,16 +38,30 @@ class BpOsd(sinter.Decoder):
         checks, flips, probabilities = check_matrices(dem)
         decoder = None
         if probabilities.size:
+            order = min(self.osd_order, _free_columns(checks, enough=self.osd_order))
             decoder = package.BpOsdDecoder(
                 checks,
                 error_channel=probabilities.tolist(),
                 max_iter=self.iterations,
                 bp_method="product_sum",
-                osd_method="osd_cs",
-                osd_order=min(self.osd_order, probabilities.size),
+                osd_method="osd_cs" if order else "osd_0",
+                osd_order=order,
                 input_vector_type="syndrome",
             )
         return _CompiledBpOsd(decoder, flips, dem.num_detectors)
+
+
+def _free_columns(checks: Any, *, enough: int) -> int:
+    """Columns that no syndrome fixes, errors minus rank: ldpc crashes when asked to sweep more.
+
+    The rank is looked for only where rows do not bound it well enough.
+    """
+    rows, columns = checks.shape
+    if columns - rows >= enough:
+        return enough
+    from ldpc import mod2
+
+    return columns - mod2.rank(checks)
 
 
 class _CompiledBpOsd(sinter.CompiledDecoder):
