@@ -40,6 +40,7 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 docs: install
+	rm -rf runs/readme
 	$(BIN)/syndrift demo --out runs/readme
 	mkdir -p docs/pictures
 	cp runs/readme/ler.png runs/readme/ler-dark.png runs/readme/ler.csv docs/pictures/

@@ -56,7 +56,7 @@ class CompareConfig(Recipe):
     @model_validator(mode="after")
     def _one_source(self) -> CompareConfig:
         if (self.circuit is None) == (self.code is None):
-            raise ValueError("give either a circuit or a code, and not both")
+            raise ValueError("give either a circuit or a code with its distance, and not both")
         if self.code is not None and (self.distance is None or self.noise is None):
             raise ValueError("a code needs a distance and a noise model")
         if self.code is None and (self.distance is not None or self.rounds is not None):
@@ -157,8 +157,14 @@ def compare(
     return Comparison(
         rows=tuple(rows_of(prepared.point, names, total, confidence=config.confidence)),
         pairs=tuple(_pairs(names, total, config.confidence)),
-        notes=prepared.notes,
+        notes=(*prepared.notes, *_more_shots(config, total)),
     )
+
+
+def _more_shots(config: CompareConfig, total: sinter.TaskStats) -> list[str]:
+    if total.shots <= config.shots:
+        return []
+    return [f"the run's folder held {total.shots:,} shots already, and all are used"]
 
 
 def _panel(

@@ -25,8 +25,9 @@ def read_rows(csv_path: pathlib.Path) -> list[sinter.TaskStats]:
             if header != _COLUMNS:
                 raise ValueError(f"expected the columns {', '.join(_COLUMNS)}")
             return [_row(cells) for cells in lines if cells]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{csv_path}: not a results file of sinter's ({error})") from error
+        except (ValueError, TypeError, KeyError, AssertionError) as error:
+            reason = str(error) or "counts that cannot be"
+            raise ValueError(f"{csv_path}: not a results file of sinter's ({reason})") from error
 
 
 def _row(cells: Sequence[str]) -> sinter.TaskStats:
@@ -78,7 +79,7 @@ def _mend(descriptor: int, csv_path: pathlib.Path) -> None:
         (cells,) = csv.reader([last.decode()])
         _row(cells)
         _write_whole(descriptor, b"\n")
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AssertionError):
         os.ftruncate(descriptor, len(text) - len(last))
 
 

@@ -16,6 +16,8 @@ from typing import Literal
 
 import stim
 
+from decoders.kinship import doubt_kinship
+
 ErrorModelKind = Literal["graphlike", "full", "color"]
 """What a decoder takes: edges only, hyperedges too, or those with the colours of chromobius."""
 
@@ -200,6 +202,8 @@ def _checked_given(
             "the given error model has no errors with a probability above 0: decoders need them"
         )
     _check_probabilities(given, "the given error model")
+    remark = doubt_kinship(*({m.symptoms for m in mechanisms(model)} for model in (own, given)))
+    messages += [remark] if remark else []
     _check_reach(own, given)
     if kind != "graphlike":
         return given

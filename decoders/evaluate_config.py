@@ -19,8 +19,12 @@ def listed(value: Any) -> Any:
 
 def _swept(table: Any) -> Any:
     """A noise table with lists in it stands for every combination of their values."""
+    if isinstance(table, list | tuple):
+        return [one for entry in table for one in (_swept(entry) if entry else [entry])]
+    if isinstance(table, str):
+        raise ValueError(f"expected a table, such as kind = '{table}', p = 0.005")
     if not isinstance(table, dict):
-        return table
+        return [table]
     lists = {key: value for key, value in table.items() if isinstance(value, list | tuple)}
     return [
         {**table, **dict(zip(lists, values, strict=True))}
@@ -34,8 +38,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Distance = Annotated[int, Field(ge=1)]
-Rounds = Annotated[int, Field(ge=1)]
+Distance = Annotated[int, Field(ge=1, le=101)]
+Rounds = Annotated[int, Field(ge=1, le=10**7)]
 
 
 class CodeRecipe(Recipe):
@@ -129,4 +133,6 @@ class EvaluateConfig(Recipe):
             raise ValueError(
                 "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
             )
+        if self.threshold and self.code is None:
+            raise ValueError("a threshold needs a [code] with two or more distances")
         return self

@@ -27,7 +27,7 @@ def _read(path: pathlib.Path, parse: Callable[[str], Read], what: str) -> Read:
     if not path.exists():
         raise ValueError(f"{path}: no such file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not {what}: it is not text ({error.reason})") from None
     try:

@@ -211,7 +211,9 @@ class _CompiledPanel(sinter.CompiledSampler):
         with _named(seat.name, "decoding"):
             answers = seat.decode(events)
         counts[f"decode_us[{seat.name}]"] += round((time.perf_counter() - begun) * 1e6)
-        verdicts, wrong_bits = judge(answers, flips, decoder=seat.name)
+        verdicts, wrong_bits = judge(
+            answers, flips, decoder=seat.name, observables=self._observables
+        )
         if self._observables > 1:
             bits = np.unpackbits(wrong_bits, axis=1, count=self._observables, bitorder="little")
             declined = np.count_nonzero(verdicts == _DECLINED)
@@ -239,7 +241,9 @@ class _Seat:
         return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
 
-def judge(answers: Any, flips: Bits, *, decoder: str) -> tuple[npt.NDArray[np.uint8], Bits]:
+def judge(
+    answers: Any, flips: Bits, *, decoder: str, observables: int | None = None
+) -> tuple[npt.NDArray[np.uint8], Bits]:
     """Right (0), erred (1) or declined (2) for each shot, and the observable bits it got wrong.
 
     An answer may have one byte more than the observables need: nonzero there means that the
@@ -255,6 +259,9 @@ def judge(answers: Any, flips: Bits, *, decoder: str) -> tuple[npt.NDArray[np.ui
             f"decoder {decoder} must answer with uint8({shots}, {width}), "
             f"or one column more to decline shots, got {got}"
         )
+    spare = (observables or 0) % 8
+    if spare and np.any(answers[:, width - 1] >> spare):
+        raise ValueError(f"decoder {decoder} sets bits beyond its {observables} observables")
     declined = np.any(answers[:, width:], axis=1)
     wrong_bits = np.where(declined[:, np.newaxis], np.uint8(0), answers[:, :width] ^ flips)
     erred = np.any(wrong_bits, axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -26,7 +27,7 @@ _MAY_CHANGE = ("shots", "workers", "confidence")
 def whole(text: str) -> int:
     """A whole number, also as 1e6."""
     value = float(text)
-    if value != int(value):
+    if not math.isfinite(value) or value != int(value):
         raise argparse.ArgumentTypeError(f"expected a whole number such as 1000 or 1e6, got {text}")
     return int(value)
 

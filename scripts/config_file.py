@@ -22,7 +22,7 @@ def load(path: pathlib.Path, model: type[Model], overrides: Sequence[str] = ()) 
     if not path.exists():
         raise ValueError(f"{path}: no such config file{_nearest_file(path)}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from error
     for override in overrides:
@@ -59,7 +59,8 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     first = complaints[0]
     names = _names(model, first["loc"])
     where = ".".join(names)
-    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    wrong = {".".join(_names(model, one["loc"])) for one in complaints}
+    more = f" ({len(wrong) - 1} more keys are wrong)" if len(wrong) > 1 else ""
     if first["type"] == "extra_forbidden":
         keys = _keys_beside(model, first["loc"])
         near = difflib.get_close_matches(names[-1], keys, n=1)
@@ -70,9 +71,20 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _kind_complaint(first, where) + more
     got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = _WORDS.get(first["type"]) or str(first["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     return f"{where + ': ' if where else ''}{message}{got if got not in message else ''}{more}"
+
+
+# pydantic's words for what TOML calls otherwise.
+_WORDS = {
+    "too_short": "give at least one value",
+    "tuple_type": "expected a value or a list",
+    "model_type": "expected a table",
+    "model_attributes_type": "expected a table",
+    "dict_type": "expected a table",
+    "string_type": "expected text in quotes",
+}
 
 
 def _names(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -37,7 +37,6 @@ def run(options: argparse.Namespace) -> int:
         },
         "decoders": ["pymatching", "pymatching-correlated"],
         "stop": {"max_shots": 65_536},
-        "threshold": True,
     }
     config = validate(table, EvaluateConfig, source="syndrift demo")
     return run_config(config, "demo", options)

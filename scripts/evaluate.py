@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import pathlib
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
     from decoders.rare_sweep import with_estimates
     from scripts import run_folder
     from scripts.progress import progress_bar
-    from scripts.sweep_results import RARE, SweepResults
+    from scripts.sweep_results import RARE, TIMES, SweepResults
 
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
 
@@ -80,7 +81,7 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
             rows = evaluate(config, counts, on_checked=begin, on_progress=on_progress)
         with progress_bar("rare events") as on_progress:
             rows = with_estimates(config, rows, folder / RARE, on_progress=on_progress)
-        results = SweepResults(config, rows, _single_shot_times(config, rows), folder)
+        results = SweepResults(config, rows, _times(config, rows, folder / TIMES), folder)
         results.write()
         pictures = [] if options.no_pictures else results.draw()
     if options.json:
@@ -92,16 +93,23 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
     return 0
 
 
-def _single_shot_times(config: EvaluateConfig, rows: Sequence[Row]) -> dict[int, DecodeTimes]:
-    """Decode times of each row with a call a shot, by the row's index."""
+def _times(
+    config: EvaluateConfig, rows: Sequence[Row], cache: pathlib.Path
+) -> dict[int, DecodeTimes]:
+    """Single-shot decode times by the row's index; those that `cache` (JSON) holds stay."""
     from decoders.evaluate import time_row
+    from decoders.timing import DecodeTimes
     from scripts.progress import progress_bar
 
-    times: dict[int, DecodeTimes] = {}
     if not config.time_decoders:
-        return times
+        return {}
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
+    keys = [json.dumps([row.point.source, row.point.metadata(), row.decoder]) for row in rows]
+    missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in known}
     with progress_bar("timing single shots") as on_progress:
-        for k, row in enumerate(rows):
-            times[k] = time_row(config, row)
-            on_progress((k + 1) / len(rows))
-    return times
+        for done, (key, row) in enumerate(missing.items()):
+            on_progress(done / len(missing))
+            known[key] = dataclasses.asdict(time_row(config, row))
+    if missing:
+        cache.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    return {k: DecodeTimes(**known[key]) for k, key in enumerate(keys)}

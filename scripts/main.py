@@ -7,6 +7,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 # The verbs and their one-line summaries stand here so that --help imports nothing.
 VERBS = {
@@ -45,14 +46,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb, rest = arguments[0], arguments[1:]
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
-        meant = f"; did you mean `{near[0]}`?" if near else ""
+        meant = f"; did you mean `{near[0]}`?" if near else "."
         return _fail(f"there is no verb `{verb}`{meant} Verbs: {', '.join(VERBS)}", 2)
     return _run(verb, rest)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the options in one line, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
 def _run(verb: str, rest: list[str]) -> int:
     module = importlib.import_module(f"scripts.{verb}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"syndrift {verb}",
         description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
         epilog=module.EPILOG,
@@ -63,7 +71,9 @@ def _run(verb: str, rest: list[str]) -> int:
     module.add_arguments(parser)
     try:
         options = parser.parse_args(rest)
-    except SystemExit as stop:
+    except ValueError as error:
+        return _fail(f"{error}; `syndrift {verb} --help` lists the options", 2)
+    except SystemExit as stop:  # --help
         return int(stop.code or 0)
     try:
         return module.run(options)
@@ -77,10 +87,12 @@ def _run(verb: str, rest: list[str]) -> int:
         if options.debug:
             raise
         return _fail(_one_line(error), 2)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if options.debug:
             raise
-        return _fail(_one_line(error), 1)
+        out_of_memory = "out of memory: take a smaller circuit, or fewer workers"
+        message = out_of_memory if isinstance(error, MemoryError) else _one_line(error)
+        return _fail(message, 1)
 
 
 def _overview() -> str:

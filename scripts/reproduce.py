@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from decoders.compare import CompareConfig
     from decoders.evaluate_config import EvaluateConfig
@@ -27,36 +27,53 @@ estimates and fits, which `syndrift evaluate RUN/config.toml --out ELSEWHERE` co
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
-    parser.add_argument("run", type=pathlib.Path, help="a run's folder")
+    parser.add_argument("run", type=pathlib.Path, nargs="+", help="a run's folder, or several")
     parser.add_argument("--rows", type=int, help="count only so many rows again (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Recounts and says whether all is the same."""
+    """Recounts each run and says whether all is the same."""
+    if options.rows is not None and options.rows < 1:
+        raise ValueError(f"--rows must be at least 1, got {options.rows}")
+    results = [_reproduce(run, options) for run in options.run]
+    if options.json:
+        print(json.dumps({"runs": results}))
+    return 0 if all(result["same"] for result in results) else 1
+
+
+def _reproduce(run: pathlib.Path, options: argparse.Namespace) -> dict[str, Any]:
     from scripts import run_folder
     from scripts.progress import progress_bar
 
-    if options.rows is not None and options.rows < 1:
-        raise ValueError(f"--rows must be at least 1, got {options.rows}")
-    manifest = run_folder.read_manifest(options.run)
-    if not (options.run / run_folder.COUNTS).is_file():
-        raise ValueError(f"{options.run}: the run has no {run_folder.COUNTS} to count again")
+    manifest = run_folder.read_manifest(run)
+    if manifest["verb"] not in ("evaluate", "compare"):
+        raise ValueError(f"{run}: a run of `syndrift {manifest['verb']}` has no counts")
+    if not (run / run_folder.COUNTS).is_file():
+        raise ValueError(f"{run}: the run has no {run_folder.COUNTS} to count again")
     now = run_folder.versions()
     other = [
         f"{name} {then} then, {now.get(name, 'none')} now"
         for name, then in manifest["versions"].items()
         if name != "python" and now.get(name) != then
     ]
-    if manifest["verb"] not in ("evaluate", "compare"):
-        raise ValueError(f"{options.run}: a run of `syndrift {manifest['verb']}` has no counts")
     with progress_bar("counting again") as on_progress:
-        recounts = _recount(options, manifest["verb"], on_progress)
-    return _report(options, recounts, other)
+        recounts = _recount(run, options.rows, manifest["verb"], on_progress)
+    differing = [recount for recount in recounts if not recount.same]
+    if not options.json:
+        _say(run, recounts, [f"note: {line}" for line in other])
+    return {
+        "run": str(run),
+        "same": bool(recounts) and not differing,
+        "rows": len(recounts),
+        "shots": sum(recount.row.shots for recount in recounts),
+        "rows_that_differ": len(differing),
+        "versions_that_differ": other,
+    }
 
 
 def _recount(
-    options: argparse.Namespace, verb: str, on_progress: Callable[[float], None]
+    run: pathlib.Path, rows: int | None, verb: str, on_progress: Callable[[float], None]
 ) -> list[Recount]:
     from decoders.collect import CollectSettings
     from decoders.compare import prepare
@@ -65,7 +82,7 @@ def _recount(
     from decoders.recount import recount
     from scripts import run_folder
 
-    config = _config(options.run, verb)
+    config = _config(run, verb)
     if isinstance(config, EvaluateConfig):
         works = [work for _, work in works_of(config)]
     else:
@@ -73,9 +90,9 @@ def _recount(
     settings = CollectSettings(seed=config.seed, workers=1, custom_functions=config.custom_decoders)
     return recount(
         works,
-        options.run / run_folder.COUNTS,
+        run / run_folder.COUNTS,
         settings,
-        most_rows=options.rows,
+        most_rows=rows,
         on_progress=on_progress,
     )
 
@@ -97,25 +114,19 @@ def _config(run: pathlib.Path, verb: str) -> EvaluateConfig | CompareConfig:
     return config.model_copy(update=dict(zip(given, kept, strict=True)))
 
 
-def _report(options: argparse.Namespace, recounts: list[Recount], other: list[str]) -> int:
-    shots = sum(recount.row.shots for recount in recounts)
+def _say(run: pathlib.Path, recounts: Sequence[Recount], notes: Sequence[str]) -> None:
     differing = [recount for recount in recounts if not recount.same]
-    result: dict[str, Any] = {
-        "rows": len(recounts),
-        "shots": shots,
-        "rows_that_differ": len(differing),
-        "versions_that_differ": other,
-    }
-    if options.json:
-        print(json.dumps(result))
-        return 1 if differing or not recounts else 0
     for recount in differing:
-        print(f"{recount.row.decoder} {recount.row.json_metadata}: "
-              f"{recount.before} in the run, {recount.again} now")  # fmt: skip
-    for line in other:
-        print(f"note: {line}")
-    print(f"{len(recounts) - len(differing)} of {len(recounts)} rows ({shots:,} shots) "
-          f"gave the same counts")  # fmt: skip
+        changed = {
+            key: (recount.before.get(key, 0), recount.again.get(key, 0))
+            for key in recount.before.keys() | recount.again.keys()
+            if recount.before.get(key, 0) != recount.again.get(key, 0)
+        }
+        said = ", ".join(f"{key} {then} then, {now} now" for key, (then, now) in changed.items())
+        print(f"{recount.row.decoder} {recount.row.json_metadata}: {said}")
+    print(*notes, sep="\n", end="\n" if notes else "")
+    shots = sum(recount.row.shots for recount in recounts)
+    same = len(recounts) - len(differing)
+    print(f"{run}: {same} of {len(recounts)} rows ({shots:,} shots) gave the same counts")
     if not recounts:
         print("the run has no finished row of its config")
-    return 1 if differing or not recounts else 0

@@ -49,6 +49,10 @@ def open_run(
     """
     sessions: list[dict[str, Any]] = []
     sources = {spec: digest for spec in decoders if (digest := _source_digest(spec))}
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got a file")
+    if folder.is_dir() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds other files: give a new or an empty folder")
     if (folder / MANIFEST).exists():
         known = read_manifest(folder)
         if known["verb"] != verb:
@@ -130,7 +134,7 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
     """The manifest of a run; ValueError in one line if the folder holds none."""
     try:
         return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{folder}: not a run's folder (it has no {MANIFEST})") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{folder / MANIFEST}: not valid JSON: {error}") from None

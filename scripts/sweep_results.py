@@ -18,7 +18,8 @@ from decoders.threshold import ThresholdFit
 from decoders.timing import DecodeTimes
 from scripts import table
 
-TABLE, RESULTS, RARE = "table.csv", "results.json", "rare.json"
+TABLE, RESULTS = "table.csv", "results.json"
+RARE, TIMES = "rare.json", "times.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,13 +79,15 @@ class SweepResults:
         parts = [self.config.title, "", table.ler_table(self.rows, self.times)]
         if rare := [row for row in self.rows if row.estimate]:
             parts += ["", "Rates too small to count, by splitting:", table.rare_table(rare)]
-        if fitted := [one for one in self.suppression if one.fit is not None]:
-            parts += ["", _fits_text("Λ", fitted)]
+        if self.suppression:
+            parts += ["", _fits_text("Λ", self.suppression)]
         if self.thresholds:
             parts += ["", _fits_text("threshold", self.thresholds)]
         notes = dict.fromkeys(f"note, {row.decoder}: {row.note}" for row in self.rows if row.note)
+        if any(row.shots > self.config.stop.max_shots for row in self.rows):
+            notes["note: the run's folder held more shots than asked for, and all are used"] = None
         parts += ["", *notes] if notes else []
-        parts += ["", f"seed {self.config.seed}; counts, tables and pictures in {self.folder}"]
+        parts += ["", f"seed {self.config.seed}; all of it is in {self.folder}"]
         return "\n".join(parts)
 
     def _described(self, index: int) -> dict[str, Any]:
@@ -169,5 +172,11 @@ def _fits_text(name: str, found: Sequence[Conclusion]) -> str:
         for one in fitted
         if isinstance(one.fit, ThresholdFit) and one.fit.drifts
     ]
-    parts += [f"no {name}, {one.curve.label()}: {one.reason}" for one in found if one.fit is None]
+    without: dict[str, list[str]] = {}
+    for one in found:
+        if one.fit is None:
+            without.setdefault(one.reason, []).append(one.curve.label())
+    for reason, curves in without.items():
+        others = f" and {len(curves) - 1} more" if len(curves) > 1 else ""
+        parts.append(f"no {name}, {curves[0]}{others}: {reason}")
     return "\n".join(parts)

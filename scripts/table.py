@@ -92,6 +92,7 @@ def fit_table(name: str, found: Sequence[Conclusion]) -> str:
         "code": [one.curve.code for one in found],
         "basis": [_blank(one.curve.basis) for one in found],
         "noise": [noise_text(one.curve.noise) for one in found],
+        "rounds": [one.curve.rounds for one in found],
         "p": [_blank(one.curve.noise.get("p")) for one in found],
         "decoder": [one.curve.decoder for one in found],
     }
@@ -158,7 +159,7 @@ def _time_columns(rows: Sequence[Row], times: Mapping[int, DecodeTimes]) -> dict
         "batched": [seconds(one.batched_seconds_per_shot) for one in timed],
         "single shot": [seconds(one.single_median_seconds) for one in timed],
         "99 % within": [seconds(one.single_p99_seconds) for one in timed],
-        "a round": [
+        "single, a round": [
             seconds(one.single_median_seconds / row.point.rounds) if row.point.rounds else ""
             for row, one in zip(rows, timed, strict=True)
         ],

@@ -65,7 +65,7 @@ def resolve_decoder(
     names = [*BASELINES, *custom, *plugins]
     near = difflib.get_close_matches(spec, names, n=1)
     raise ValueError(
-        f"there is no decoder `{spec}`{f'; did you mean `{near[0]}`?' if near else ''} "
+        f"there is no decoder `{spec}`{f'; did you mean `{near[0]}`?' if near else '.'} "
         f"Decoders: {', '.join(names)}, or your own as module:name"
     )
 
@@ -127,6 +127,13 @@ def _called(spec: str, found: Any) -> Any:
         return found()
     except TypeError as error:
         raise ValueError(f"{spec} cannot be called without arguments: {error}") from error
+    except Exception as error:  # whatever a user's function does
+        raise _raised(spec, "calling it", error) from error
+
+
+def _raised(spec: str, doing: str, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())
+    return ValueError(f"{spec}: {doing} raised {type(error).__name__}: {reason}")
 
 
 def _object(spec: str) -> Any:
@@ -141,10 +148,12 @@ def _object(spec: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
+            raise _raised(spec, "importing it", error) from error
         raise ValueError(
             f"{spec}: there is no module {error.name} in the current directory or installed"
         ) from error
+    except Exception as error:  # whatever a user's file does when it is imported
+        raise _raised(spec, "importing it", error) from error
     for name in path.split("."):
         if not hasattr(found, name):
             near = difflib.get_close_matches(name, dir(found), n=1)

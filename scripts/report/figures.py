@@ -144,7 +144,7 @@ def _explain_curves(
 
     many_rounds = len({distance for distance, _ in sizes}) < len(sizes)
     by_size = [Line2D([], [], color=colour, linewidth=4) for colour in palette.ordered(len(sizes))]
-    names = [f"d = {d}, {r} rounds" if many_rounds else f"d = {d}" for d, r in sizes]
+    names = [f"d = {d}, {r} round{'s' * (r != 1)}" if many_rounds else f"d = {d}" for d, r in sizes]
     by_decoder = [
         Line2D([], [], color=palette.ink, linestyle=DASHES[k % len(DASHES)],
                marker=MARKERS[k % len(MARKERS)], markeredgewidth=1.3,

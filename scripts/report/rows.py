@@ -169,13 +169,15 @@ class LambdaCurve:
     noise: str
     points: tuple[LerPoint, ...]
     fit: LambdaFit | None
+    rounds: str = "rounds = d"
 
     @property
     def name(self) -> str:
         """The curve in a legend."""
         strengths = {point.p for point in self.points}
         p = strengths.pop() if len(strengths) == 1 else math.nan
-        return self.noise if math.isnan(p) else f"p = {p:g}"
+        strength = self.noise if math.isnan(p) else f"p = {p:g}"
+        return strength if self.rounds == "rounds = d" else f"{strength}, {self.rounds}"
 
 
 def lambda_curve(conclusion: Conclusion, *, seed: int) -> LambdaCurve:
@@ -188,4 +190,5 @@ def lambda_curve(conclusion: Conclusion, *, seed: int) -> LambdaCurve:
         noise=noise_text(conclusion.curve.noise),
         points=tuple(ler_points(conclusion.rows, seed=seed)),
         fit=fit if isinstance(fit, LambdaFit) else None,
+        rounds=conclusion.curve.rounds,
     )

@@ -125,6 +125,8 @@ def _draw_pareto(sweep: Sweep, family: Family, target: pathlib.Path) -> list[pat
     ]
     p, rounds = key = enough[0] if enough else max(by_point)
     points = [time_point(row, times[id(row)], seed=sweep.seed) for row in by_point[key]]
+    if len(points) < 2:  # nothing to weigh
+        return []
     place = [
         f"d = {largest}" * bool(largest),
         f"{rounds} rounds" * bool(rounds),

@@ -331,7 +331,7 @@ def test_entry_points(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "pymatchign",
             r"no decoder `pymatchign`; did you mean `pymatching`\? Decoders: pymatching,",
         ),
-        ("zzz", r"no decoder `zzz` Decoders: .*chromobius, or your own as module:name"),
+        ("zzz", r"no decoder `zzz`. Decoders: .*chromobius, or your own as module:name"),
         ("nowhere:x", "there is no module nowhere in the current directory"),
         ("decoders.nowhere:x", "there is no module decoders.nowhere"),
         ("{own}:Silnt", r"has no `Silnt`; did you mean `Silent`\?"),

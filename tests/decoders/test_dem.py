@@ -338,3 +338,22 @@ def test_splits_are_found_whenever_they_exist(size: int) -> None:
         assert first.symptoms == (frozenset(nodes), frozenset({0}))
         known = {(frozenset(pair), frozenset({0} if flips else ())) for pair, flips in edges}
         assert set(first.parts) <= known
+
+
+def test_the_model_of_another_circuit_is_noticed() -> None:
+    # Both have 24 detectors and 1 observable: numbers alone do not tell them apart.
+    noise = {"before_round_data_depolarization": 0.01, "before_measure_flip_probability": 0.01}
+    surface = stim.Circuit.generated("surface_code:rotated_memory_x", distance=3, rounds=3, **noise)
+    repetition = stim.Circuit.generated("repetition_code:memory", distance=5, rounds=5, **noise)
+    assert surface.num_detectors == repetition.num_detectors
+    message = checked_model("graphlike", surface, repetition.detector_error_model()).message
+    assert message is not None
+    assert "only 12 of the given error model's 50 errors are the circuit's (76)" in message
+
+
+def test_a_model_with_other_rates_of_the_same_errors_is_not_doubted() -> None:
+    noise = {"before_round_data_depolarization": 0.01, "before_measure_flip_probability": 0.01}
+    circuit = stim.Circuit.generated("repetition_code:memory", distance=5, rounds=5, **noise)
+    noise["before_measure_flip_probability"] = 0.2
+    other = stim.Circuit.generated("repetition_code:memory", distance=5, rounds=5, **noise)
+    assert checked_model("graphlike", circuit, other.detector_error_model()).message is None

@@ -189,6 +189,14 @@ def test_judge(answers: list[list[int]], verdicts: list[int]) -> None:
     assert found.tolist() == verdicts
 
 
+def test_bits_beyond_the_observables_are_refused() -> None:
+    answers = np.array([[0b1], [0b10]], np.uint8)
+    flips = np.zeros((2, 1), np.uint8)
+    judge(answers, flips, decoder="x", observables=2)
+    with pytest.raises(ValueError, match="decoder x sets bits beyond its 1 observables"):
+        judge(answers, flips, decoder="x", observables=1)
+
+
 @pytest.mark.parametrize(
     "answers",
     [

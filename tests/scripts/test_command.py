@@ -99,7 +99,7 @@ def test_evaluate_leaves_what_it_promises(
         assert pathlib.Path(picture).with_suffix(".svg").exists()
         assert pathlib.Path(picture).with_suffix(".csv").exists()
     assert main(["reproduce", "run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["shots"] == 8000
+    assert json.loads(capsys.readouterr().out)["runs"][0]["shots"] == 8000
 
 
 def test_a_run_repeats_from_its_own_config(
