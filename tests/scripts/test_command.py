@@ -216,3 +216,90 @@ def test_doctor_says_when_a_package_is_shadowed(tmp_path: pathlib.Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "envs" in next(line for line in done.stdout.splitlines() if "FAILED" in line)
+
+
+def test_a_second_run_changes_nothing(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "my.toml", "--out", "run", "--no-pictures",
+                 "--set", "noise.p=0.01", "--json"]  # fmt: skip
+    assert main(arguments) == 0
+    first, table = capsys.readouterr().out, (folder / "run" / "table.csv").read_text()
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == first
+    assert (folder / "run" / "table.csv").read_text() == table
+    manifest = json.loads((folder / "run" / "manifest.json").read_text())
+    assert len(manifest["sessions"]) == 2
+
+
+def test_several_runs_are_reproduced_at_once(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in ("1", "2"):
+        assert main(["evaluate", "my.toml", "--out", f"run{seed}", "--seed", seed,
+                     "--no-pictures", "--set", "time_decoders=false"]) == 0  # fmt: skip
+    capsys.readouterr()
+    assert main(["reproduce", "run1", "run2"]) == 0
+    out = capsys.readouterr().out
+    assert "run1: " in out
+    assert "run2: " in out
+
+
+def test_lists_sweep_in_each_of_several_noise_tables_and_repeats_count_once(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "two.toml").write_text(
+        'decoders = ["pymatching", "pymatching"]\ntime_decoders = false\n'
+        '[code]\nname = "repetition"\ndistance = [3, 3]\n'
+        '[[noise]]\nkind = "depolarizing"\np = [0.01, 0.02, 0.01]\n'
+        '[[noise]]\nkind = "phenomenological"\np = 0.03\n'
+        "[stop]\nmax_shots = 100\n"
+    )
+    assert main(["evaluate", "two.toml", "--json", "--no-pictures"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["noise"]["noise"], row["noise"]["p"]) for row in rows] == [
+        ("depolarizing", 0.01),
+        ("depolarizing", 0.02),
+        ("phenomenological", 0.03),
+    ]
+
+
+def test_a_folder_with_other_files_is_not_written_to(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out, says in ((".", "holds other files"), ("my.toml", "expected a folder, got a file")):
+        assert main(["evaluate", "my.toml", "--out", out]) == 2
+        assert says in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["my.toml"]
+
+
+DECODER = """\
+import sinter
+
+class Mine(sinter.Decoder):
+    def compile_decoder_for_dem(self, *, dem):
+        {body}
+"""
+
+
+def test_a_decoder_that_changed_does_not_mix_into_a_folder(folder: pathlib.Path) -> None:
+    arguments = ["compare", "--code", "repetition", "--distance", "3", "--noise", "depolarizing",
+                 "--p", "0.05", "--decoders", "changing:Mine", "--shots", "500"]  # fmt: skip
+    body = "return sinter.BUILT_IN_DECODERS['pymatching'].compile_decoder_for_dem(dem=dem)"
+    (folder / "changing.py").write_text(DECODER.format(body=body))
+    done = run([*arguments, "--out", "run"], folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "changing.py").write_text(DECODER.format(body=body + "  # another state"))
+    done = run([*arguments, "--shots", "1000", "--out", "run"], folder)
+    assert done.returncode == 2
+    assert "changing:Mine, whose file has changed since" in done.stderr
+
+
+def test_a_decoder_that_fails_is_named_in_one_line(folder: pathlib.Path) -> None:
+    (folder / "failing.py").write_text(DECODER.format(body="raise KeyError('boom')"))
+    done = run(["compare", "--code", "repetition", "--distance", "3", "--noise", "depolarizing",
+                "--p", "0.05", "--decoders", "failing:Mine", "--shots", "500"], folder)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "syndrift: error: decoder failing:Mine failed compiling: KeyError: 'boom'\n"
+    )
