@@ -33,7 +33,7 @@ Range = tuple[int, int]
 
 _FIRST_BATCH_SHOTS = 16
 _TARGET_SECONDS = 2.0
-_ERRORS_SHARE = 0.05  # of a task's max_errors, that one batch is expected to bring
+_ERRORS_SHARE = 0.02  # of a task's max_errors, that one batch is expected to bring
 _MOST_BATCH_BYTES = 64 * 2**20
 _RANGE_KEY = "shots"
 FAILED = "failed"  # the custom count of shots that erred or were declined, by which tasks stop
