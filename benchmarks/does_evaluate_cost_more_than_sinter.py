@@ -83,6 +83,7 @@ def main() -> None:
         "many fast shots, d = 3": config_of(2_000_000 if quick else 20_000_000, None, [3]),
         "d = 3, 5, 7": config_of(50_000 if quick else 500_000, None, [3, 5, 7]),
         "until 1,000 errors, d = 3, 5, 7": config_of(10**7, 1_000, [3, 5, 7]),
+        "until 5,000 errors, d = 3, 5, 7": config_of(10**7, 5_000, [3, 5, 7]),
     }
     rows = []
     for name, config in cases.items():

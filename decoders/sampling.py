@@ -65,10 +65,17 @@ class ShotLedger:
         self._taken: Any = context.Array("q", max(len(self._pending), 1))
 
     def claim(self, strong_id: str, wanted: int, *, exactly: bool = False) -> Range:
-        """The next at most `wanted` shots of a task, cut at a shard's edge unless `exactly`."""
+        """The next at most `wanted` shots of a task; unless `exactly`, cut at a shard's edge.
+
+        Then it is also at most a quarter of what is left, so that towards the end no worker is
+        idle while another has a large batch.
+        """
         slot = self._index[strong_id]
         with self._taken.get_lock():
             offset = self._taken[slot]
+            if not exactly:
+                left = sum(stop - start for start, stop in self._pending[strong_id]) - offset
+                wanted = min(wanted, max(left // 4, SHARD_SHOTS))
             for start, stop in self._pending[strong_id]:
                 if offset < stop - start:
                     first = start + offset

@@ -164,11 +164,25 @@ def test_a_panel_judges_the_same_shots(module: str) -> None:
 
 def test_the_ledger_gives_each_shot_once_and_cuts_at_shards() -> None:
     ledger = ShotLedger({"a": [(10, 3000), (5000, 5100)], "b": [(0, 5)]})
-    taken = [ledger.claim("a", wanted) for wanted in (1, 2000, 10**6, 50, 10**6)]
-    assert taken == [(10, 11), (11, 1024), (1024, 3000), (5000, 5050), (5050, 5100)]
+    taken = [ledger.claim("a", wanted) for wanted in (1, 2000, 10**6, 10**6, 50, 10**6)]
+    assert taken == [
+        (10, 11), (11, 1024), (1024, 2048), (2048, 3000), (5000, 5050), (5050, 5100),
+    ]  # fmt: skip
     assert ledger.claim("b", 99) == (0, 5)
     with pytest.raises(RuntimeError, match="no shots left"):
         ledger.claim("a", 1)
+
+
+def test_the_ledger_gives_less_towards_the_end() -> None:
+    ledger = ShotLedger({"a": [(0, 102_400)]})
+    sizes = []
+    while sum(sizes) < 102_400:
+        start, stop = ledger.claim("a", 10**9)
+        assert start == sum(sizes)
+        sizes.append(stop - start)
+    assert sizes[0] == 25_600
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] <= 1024
 
 
 def test_ranges_survive_the_csv() -> None:
