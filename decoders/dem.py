@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -17,6 +16,7 @@ from typing import Literal
 import stim
 
 from decoders.kinship import doubt_kinship
+from decoders.matching_graph import MatchingGraph
 
 ErrorModelKind = Literal["graphlike", "full", "color"]
 """What a decoder takes: edges only, hyperedges too, or those with the colours of chromobius."""
@@ -24,7 +24,6 @@ ErrorModelKind = Literal["graphlike", "full", "color"]
 Part = tuple[frozenset[int], frozenset[int]]
 """Detectors and observables that one component of an error flips."""
 
-_MOST_SPLIT_DETECTORS = 12
 _ERROR = re.compile(r"^\s*error(?:\[[^\]]*\])?\(([^)]*)\)(.*)$", re.MULTILINE)
 _HYPEREDGE_DECODERS = 'decoders that take hyperedges, such as decoders = ["bposd"] or ["tesseract"]'
 
@@ -295,7 +294,7 @@ def _decomposed(
     if all(mechanism.is_graphlike for mechanism in _folded(given)):
         return given
     as_circuit = _parts_by_symptoms(circuit)
-    graph = _Graph(mechanisms(given))
+    graph = MatchingGraph(mechanisms(given))
     model = stim.DetectorErrorModel()
     by_circuit, by_graph, stuck = 0, 0, []
     for instruction in given.flattened():
@@ -334,41 +333,6 @@ def _parts_by_symptoms(circuit: stim.Circuit) -> dict[Part, tuple[Part, ...]]:
     # One error may come apart in several ways (XY or YX of a pair): the likeliest is taken.
     by_likelihood = sorted(mechanisms(own), key=lambda mechanism: mechanism.probability)
     return {mechanism.symptoms: mechanism.parts for mechanism in by_likelihood}
-
-
-class _Graph:
-    """The edges that a model names, to split hyperedges along."""
-
-    def __init__(self, errors: Iterable[Mechanism]):
-        self._edges: dict[Part, float] = collections.defaultdict(float)
-        self._at: dict[int, set[Part]] = collections.defaultdict(set)
-        for mechanism in errors:
-            if not (mechanism.is_graphlike and mechanism.probability):
-                continue
-            for part in mechanism.parts:
-                p, q = self._edges[part], mechanism.probability
-                self._edges[part] = p * (1 - q) + q * (1 - p)
-                for detector in part[0]:
-                    self._at[detector].add(part)
-
-    def split(self, symptoms: Part) -> tuple[Part, ...]:
-        """The likeliest edges that together flip just these symptoms; () where there are none."""
-        if not 0 < len(symptoms[0]) <= _MOST_SPLIT_DETECTORS:
-            return ()
-        ways = self._covers(*symptoms)
-        return max(ways, key=lambda way: math.prod(self._edges[part] for part in way), default=())
-
-    def _covers(
-        self, detectors: frozenset[int], observables: frozenset[int]
-    ) -> Iterator[tuple[Part, ...]]:
-        if not detectors:
-            if not observables:
-                yield ()
-            return
-        for part in sorted(self._at[min(detectors)], key=lambda part: [*map(sorted, part)]):
-            if part[0] <= detectors:
-                for rest in self._covers(detectors - part[0], observables ^ part[1]):
-                    yield (part, *rest)
 
 
 def _targets(parts: Iterable[Part]) -> list[object]:

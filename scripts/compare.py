@@ -61,13 +61,11 @@ def run(options: argparse.Namespace) -> int:
     """Compares and prints."""
     from decoders.compare import CompareConfig, compare
     from scripts import run_folder, table
-    from scripts.config_file import apply_override, validate
+    from scripts.config_file import validate
     from scripts.progress import progress_bar
 
-    given = _table(options)
-    for override in options.overrides:
-        apply_override(given, override)
-    config = validate(given, CompareConfig, source="syndrift compare")
+    source = "syndrift compare"
+    config = validate(_table(options), CompareConfig, source=source, overrides=options.overrides)
     stem = f"compare-{config.circuit.stem if config.circuit else config.code}"
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
 

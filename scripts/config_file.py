@@ -7,7 +7,7 @@ import pathlib
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -25,9 +25,7 @@ def load(path: pathlib.Path, model: type[Model], overrides: Sequence[str] = ()) 
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from error
-    for override in overrides:
-        apply_override(table, override)
-    return validate(table, model, source=str(path))
+    return validate(table, model, source=str(path), overrides=overrides)
 
 
 def apply_override(table: dict[str, Any], override: str) -> None:
@@ -46,8 +44,15 @@ def apply_override(table: dict[str, Any], override: str) -> None:
         table[parts[-1]] = text.strip()
 
 
-def validate(table: Mapping[str, Any], model: type[Model], *, source: str) -> Model:
-    """The table as `model`; the first thing wrong becomes one line that begins with `source`."""
+def validate(
+    table: dict[str, Any], model: type[Model], *, source: str, overrides: Sequence[str] = ()
+) -> Model:
+    """The table as `model`, after `a.b=c` overrides, which change it in place.
+
+    The first thing wrong becomes one line that begins with `source`.
+    """
+    for override in overrides:
+        apply_override(table, override)
     try:
         return model.model_validate(table)
     except ValidationError as error:

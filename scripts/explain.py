@@ -51,14 +51,12 @@ def run(options: argparse.Namespace) -> int:
     """Draws and tells one shot."""
     from decoders.one_shot_config import OneShotConfig
     from scripts import run_folder
-    from scripts.config_file import apply_override, validate
+    from scripts.config_file import validate
     from scripts.report.shot import draw_shot
     from scripts.report.story import story
 
-    given = _table(options)
-    for override in options.overrides:
-        apply_override(given, override)
-    config = validate(given, OneShotConfig, source="syndrift explain")
+    source = "syndrift explain"
+    config = validate(_table(options), OneShotConfig, source=source, overrides=options.overrides)
     one = config.explain()
     folder = options.out or run_folder.default_folder(
         f"explain-{config.code}", config, may_change=()

@@ -49,10 +49,7 @@ def open_run(
     """
     sessions: list[dict[str, Any]] = []
     sources = {spec: digest for spec in decoders if (digest := _source_digest(spec))}
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder}: expected a folder, got a file")
-    if folder.is_dir() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} holds other files: give a new or an empty folder")
+    _check_ours(folder)
     if (folder / MANIFEST).exists():
         known = read_manifest(folder)
         if known["verb"] != verb:
@@ -60,13 +57,8 @@ def open_run(
                 f"{folder} holds a run of `syndrift {known['verb']}`: give another --out"
             )
         _check_same_tools(folder, known, sources)
+        _check_same_config(folder, config, may_change)
         sessions = known["sessions"]
-        before = load(folder / CONFIG, type(config))
-        for key in type(config).model_fields:
-            if key not in may_change and getattr(before, key) != getattr(config, key):
-                raise ValueError(
-                    f"{folder} holds a run whose `{key}` is different: give another --out"
-                )
     folder.mkdir(parents=True, exist_ok=True)
     for kept, given in zip(kept_inputs(folder, inputs), inputs, strict=True):
         _keep(given, kept)
@@ -79,6 +71,22 @@ def open_run(
         "sessions": [*sessions, _session()],
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_ours(folder: pathlib.Path) -> None:
+    """Refuses a file, and a folder that holds anything but a run."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got a file")
+    if folder.is_dir() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds other files: give a new or an empty folder")
+
+
+def _check_same_config(folder: pathlib.Path, config: BaseModel, may_change: Sequence[str]) -> None:
+    """Refuses to add to a run of another config."""
+    before = load(folder / CONFIG, type(config))
+    for key in type(config).model_fields:
+        if key not in may_change and getattr(before, key) != getattr(config, key):
+            raise ValueError(f"{folder} holds a run whose `{key}` is different: give another --out")
 
 
 def _check_same_tools(

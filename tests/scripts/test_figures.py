@@ -197,7 +197,9 @@ def test_the_csv_of_a_threshold_holds_counts_and_fit(tmp_path: pathlib.Path):
 def test_the_csv_of_suppression_holds_the_fit(tmp_path: pathlib.Path):
     rows = _read(_draw("lambda", tmp_path / "picture")[-1])
     assert [int(row["distance"]) for row in rows] == [3, 5, 7] * 2
-    assert {float(row["lambda"]) for row in rows} == {_curve().fit.value}  # type: ignore[union-attr]
+    fit = _curve().fit
+    assert fit is not None
+    assert {float(row["lambda"]) for row in rows} == {fit.value}
     # Counts fall threefold with each step, rates per round a little faster: rounds grow as well.
     assert all(3 < float(row["lambda"]) < 6 for row in rows)
 
