@@ -26,7 +26,10 @@ _MAY_CHANGE = ("shots", "workers", "confidence")
 
 def whole(text: str) -> int:
     """A whole number, also as 1e6."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value) or value != int(value):
         raise argparse.ArgumentTypeError(f"expected a whole number such as 1000 or 1e6, got {text}")
     return int(value)

@@ -218,3 +218,5 @@ def test_usage_that_argparse_refuses(
 ) -> None:
     line = one_line(capsys, arguments)
     assert f"`syndrift {arguments[0]} --help` lists the options" in line
+    if "--shots" in arguments:
+        assert "expected a whole number such as 1000 or 1e6" in line
