@@ -24,6 +24,7 @@ EXTRAS = {
     "tesseract": ("tesseract_decoder",),
     "chromobius": ("chromobius",),
     "qiskit": ("qiskit",),
+    "device": ("torch", "qiskit_experiments"),
 }
 
 

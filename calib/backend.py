@@ -1,0 +1,228 @@
+"""DriftingBackend: a device behind Qiskit's BackendV2, drifting while it is used."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from qiskit.circuit import Delay, Measure, Parameter, QuantumCircuit, Reset
+from qiskit.circuit.library import CZGate, ECRGate, IGate, RZGate, SXGate, XGate
+from qiskit.providers import BackendV2, JobStatus, JobV1, Options
+from qiskit.result import Result
+from qiskit.transpiler import InstructionProperties, QubitProperties, Target
+
+from calib.controls import Knob
+from calib.device import Device
+from calib.exact import Outcomes
+from calib.execution import Spent, execute
+from calib.gates import CrossResonancePulse, DrivePulse, FluxPulse, ReadoutPulse
+
+# Options that a Runtime backend takes and that change nothing here.
+_IGNORED = frozenset({"init_qubits", "rep_delay", "use_measure_esp"})
+
+
+class DriftingBackend(BackendV2):
+    """Qiskit's face of a `Device`.
+
+    Every gate acts with the channel that its control parameters make now, on the device's
+    physics of that moment; running circuits lets the device's time pass. Measurements give
+    IQ points (`meas_level=1`) or bits (2). Up to `exact_qubits` qubits that gates join are
+    simulated exactly, leakage included.
+
+    A backend is a handle on one instrument, and so are its copies: a copied instrument would
+    freeze its clock and repeat its random numbers, and Runtime's local mode copies the backend
+    for each job.
+
+    >>> from calib.device_config import DeviceConfig
+    >>> backend = DriftingBackend(Device(DeviceConfig(seed=7)))
+    >>> circuit = QuantumCircuit(1, 1)
+    >>> circuit.measure(0, 0)  # doctest: +ELLIPSIS
+    <...>
+    >>> sum(backend.run(circuit, shots=100).result().get_counts().values())
+    100
+    """
+
+    version = 2
+
+    def __init__(self, device: Device, *, exact_qubits: int = 5) -> None:
+        super().__init__(provider=None, name=device.name, description="a simulated processor")
+        self.device = device
+        self.exact_qubits = exact_qubits
+        self.spent = Spent()
+        self._rng = np.random.default_rng([device.config.seed, 1])
+        self._lock = threading.RLock()  # Qiskit's primitives run in threads of their own
+        self._target: tuple[int, Target] | None = None
+
+    def __copy__(self) -> DriftingBackend:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DriftingBackend:
+        return self
+
+    @property
+    def target(  # pyright: ignore[reportIncompatibleMethodOverride] Qiskit declares no type
+        self,
+    ) -> Target:
+        """The instructions, with the durations that the controls in force give them."""
+        version = self.device.controls.version
+        if self._target is None or self._target[0] != version:
+            self._target = (version, _target(self.device))
+        return self._target[1]
+
+    @property
+    def max_circuits(self) -> None:
+        """No limit on the circuits of one job."""
+        return
+
+    @classmethod
+    def _default_options(  # pyright: ignore[reportIncompatibleMethodOverride] as above
+        cls,
+    ) -> Options:
+        return Options(shots=1024, meas_level=2, meas_return="single", memory=False,
+                       seed_simulator=None)  # fmt: skip
+
+    def run(  # pyright: ignore[reportIncompatibleMethodOverride] as above
+        self, run_input: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
+    ) -> JobV1:
+        """Runs circuits as one job, at once; options as in `_default_options`."""
+        circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
+
+        chosen = {name: getattr(self.options, name) for name in _OPTIONS} | {
+            name: value for name, value in options.items() if name not in _IGNORED
+        }
+        _check(chosen, circuits, self.device)
+        seed = chosen["seed_simulator"]
+        with self._lock:
+            rng = self._rng if seed is None else np.random.default_rng(seed)
+            outcomes, spent = execute(
+                self.device, circuits, int(chosen["shots"]), rng, exact_qubits=self.exact_qubits
+            )
+            self.spent = self.spent + spent
+        job_id = str(uuid.uuid4())
+        results = [_result(circuit, one, chosen) for circuit, one in
+                   zip(circuits, outcomes, strict=True)]  # fmt: skip
+        result = Result.from_dict({
+            "backend_name": self.name, "backend_version": str(self.version), "job_id": job_id,
+            "qobj_id": None, "success": True, "results": results,
+        })  # fmt: skip
+        return DriftingJob(self, job_id, result)
+
+
+class DriftingJob(JobV1):
+    """A job that has already run."""
+
+    def __init__(self, backend: DriftingBackend, job_id: str, result: Result) -> None:
+        super().__init__(backend, job_id)
+        self._result = result
+
+    def submit(self) -> None:
+        """Nothing is left to submit."""
+
+    def result(self) -> Result:
+        """What the circuits showed."""
+        return self._result
+
+    def status(self) -> JobStatus:
+        """Always done."""
+        return JobStatus.DONE
+
+
+_OPTIONS = ("shots", "meas_level", "meas_return", "memory", "seed_simulator")
+
+
+def _check(options: dict[str, Any], circuits: list[QuantumCircuit], device: Device) -> None:
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise ValueError(f"unknown run option {unknown[0]!r}; there are {', '.join(_OPTIONS)}")
+    if int(options["shots"]) < 1:
+        raise ValueError(f"shots must be at least 1, got {options['shots']}")
+    if int(options["meas_level"]) not in (1, 2):
+        raise ValueError(f"meas_level must be 1 (IQ) or 2 (bits), got {options['meas_level']}")
+    if _average(options) not in ("single", "avg"):
+        raise ValueError(f"meas_return must be 'single' or 'avg', got {options['meas_return']!r}")
+    for circuit in circuits:
+        if circuit.num_qubits > device.qubits:
+            raise ValueError(
+                f"circuit {circuit.name!r} has {circuit.num_qubits} qubits, {device.name} has "
+                f"{device.qubits}"
+            )
+
+
+def _average(options: dict[str, Any]) -> str:
+    value = options["meas_return"]
+    return str(getattr(value, "value", value))
+
+
+def _result(circuit: QuantumCircuit, outcomes: Outcomes, options: dict[str, Any]) -> dict[str, Any]:
+    """One circuit's part of Qiskit's result."""
+    level, average = int(options["meas_level"]), _average(options)
+    data: dict[str, Any] = {}
+    if level == 1:
+        points = np.nan_to_num(outcomes.iq)
+        points = points.mean(axis=0) if average == "avg" else points
+        data["memory"] = np.stack([points.real, points.imag], axis=-1).tolist()
+    else:
+        memory = _hexadecimal(outcomes.bits)
+        values, counts = np.unique(memory, return_counts=True)
+        data["counts"] = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        if options["memory"]:
+            data["memory"] = memory
+    return {
+        "shots": int(options["shots"]), "success": True, "meas_level": level,
+        "meas_return": average, "data": data,
+        "header": {
+            "name": circuit.name, "metadata": circuit.metadata, "n_qubits": circuit.num_qubits,
+            "memory_slots": circuit.num_clbits,
+            "creg_sizes": [[register.name, register.size] for register in circuit.cregs],
+        },
+    }  # fmt: skip
+
+
+def _hexadecimal(bits: np.ndarray) -> list[str]:
+    """One number a shot, the first classical bit being the lowest."""
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    distinct, inverse = np.unique(packed, axis=0, return_inverse=True)
+    names = np.array([hex(int.from_bytes(row.tobytes(), "little")) for row in distinct])
+    return names[inverse.ravel()].tolist()
+
+
+def _target(device: Device) -> Target:
+    """What the device can do and how long it takes; no error rates, as nobody knows them."""
+    controls, timing = device.controls, device.config.timing
+    singles = [(qubit,) for qubit in range(device.qubits)]
+    properties = [
+        QubitProperties(frequency=controls[Knob("frequency_ghz", qubit)] * 1e9) for qubit in singles
+    ]
+    target = Target("a simulated processor", num_qubits=device.qubits, dt=1e-9,
+                    qubit_properties=properties)  # fmt: skip
+
+    def lasting(gate: str, scale: float = 1.0) -> dict[tuple[int, ...], InstructionProperties]:
+        name = f"{gate}.duration_ns"
+        return {q: InstructionProperties(duration=scale * 1e-9 * controls.of(name, *q))
+                for q in (device.pairs if gate in ("cz", "ecr") else singles)}  # fmt: skip
+
+    def fixed(duration_ns: float) -> dict[tuple[int, ...], InstructionProperties]:
+        return {q: InstructionProperties(duration=duration_ns * 1e-9) for q in singles}
+
+    free = [Parameter(f"p{k}") for k in range(5)]
+    target.add_instruction(RZGate(Parameter("angle")), fixed(0.0))
+    target.add_instruction(SXGate(), lasting("sx"))
+    target.add_instruction(XGate(), lasting("x"))
+    target.add_instruction(IGate(), fixed(timing.one_qubit_ns))
+    target.add_instruction(Reset(), fixed(timing.reset_ns))
+    target.add_instruction(Measure(), lasting("readout"))
+    target.add_instruction(Delay(Parameter("duration")), dict.fromkeys(singles))
+    target.add_instruction(DrivePulse(*free), dict.fromkeys(singles))
+    target.add_instruction(ReadoutPulse(*free[:3]), dict.fromkeys(singles))
+    if device.config.entangler == "cz":
+        one_way = lasting("cz")
+        both = one_way | {(b, a): one_way[a, b] for a, b in device.pairs}
+        target.add_instruction(CZGate(), both)
+        target.add_instruction(FluxPulse(*free[:4]), dict.fromkeys(both))
+    else:
+        target.add_instruction(ECRGate(), lasting("ecr", 2.0))
+        target.add_instruction(CrossResonancePulse(*free), dict.fromkeys(device.pairs))
+    return target

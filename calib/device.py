@@ -1,0 +1,81 @@
+"""The device: hidden physics that drifts, control parameters, and a clock."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from calib.controls import Controls, Knob
+from calib.device_config import DeviceConfig
+from calib.drift import Trajectory
+from calib.play_channels import Moments
+from calib.starting_point import miscalibrated, textbook_controls
+from calib.topology import Graph, Pair
+from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth, draw_truth
+
+
+class Device:
+    """A superconducting processor that a laptop can hold.
+
+    Whoever calibrates sees `graph`, `pairs`, `controls` and what experiments show
+    (`calib.backend.DriftingBackend`); `truth` is for judging. Physics is a function of the
+    config's seed and of time alone: two calibrators with different schedules meet the same
+    device and the same drift. Time passes with `advance`, which the backend calls.
+
+    >>> device = Device(DeviceConfig(seed=7))
+    >>> device.pairs
+    ((1, 0), (1, 2), (3, 2), (3, 4))
+    >>> device.controls.of("x.duration_ns", 0)
+    32.0
+    """
+
+    def __init__(self, config: DeviceConfig) -> None:
+        physics, start = np.random.default_rng([config.seed, 0]).spawn(2)
+        self.config = config
+        self.graph: Graph = config.topology.graph()
+        self._nominal, self.pairs = draw_truth(config, physics)
+        self._trajectory = _trajectory(config, self.graph, self.pairs)
+        textbook = textbook_controls(self.truth(0.0), self.pairs, config)
+        self.controls = Controls(miscalibrated(textbook, config.start, start))
+        self.time_s = 0.0
+
+    @property
+    def name(self) -> str:
+        """The device's name, under which its calibration history stands."""
+        return self.config.name
+
+    @property
+    def qubits(self) -> int:
+        """How many qubits it has."""
+        return self.graph.qubits
+
+    def truth(self, time_s: float | None = None) -> Truth:
+        """The physics at a time (now, if none is given): hidden from calibrators, for judging."""
+        return self._nominal.drifted(self._trajectory.at(self._time(time_s)))
+
+    def tick(self, time_s: float | None = None) -> int:
+        """The number of the interval of time in which the physics stays the same."""
+        return self._trajectory.tick(self._time(time_s))
+
+    def moments(self, times_s: list[float]) -> Moments:
+        """The physics at several times, under the drive frequencies in force now."""
+        frequencies = [self.controls[Knob("frequency_ghz", (q,))] for q in range(self.qubits)]
+        return Moments([self.truth(time) for time in times_s], self.pairs,
+                       np.array(frequencies), self.config.envelope)  # fmt: skip
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise ValueError(f"time only goes on: seconds must be at least 0, got {seconds}")
+        self.time_s += seconds
+
+    def _time(self, time_s: float | None) -> float:
+        return self.time_s if time_s is None else time_s
+
+
+def _trajectory(config: DeviceConfig, graph: Graph, pairs: tuple[Pair, ...]) -> Trajectory:
+    single: list[tuple[int, ...]] = [(qubit,) for qubit in range(graph.qubits)]
+    targets = dict.fromkeys(QUBIT_PARAMETERS, single)
+    targets |= {name: list(pairs) for name in PAIR_PARAMETERS}
+    return Trajectory(config.drift, targets, config.seed)

@@ -1,0 +1,158 @@
+"""The recipe of a simulated device: graph, physics, drift, and how far off it starts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from calib.drift import Drift
+from calib.topology import AnyTopology, Line
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spread(_Frozen):
+    """Values drawn for each qubit or pair: normal, cut at three standard deviations."""
+
+    mean: float = Field(description="the mean value")
+    deviation: float = Field(default=0.0, ge=0, description="one standard deviation")
+
+
+def _spread(value: object) -> object:
+    return {"mean": value} if isinstance(value, int | float) else value
+
+
+# A table {mean, deviation}, or a number: the same for all.
+SpreadOrNumber = Annotated[Spread, BeforeValidator(_spread)]
+
+
+def _typical(mean: float, deviation: float = 0.0, *, says: str) -> Spread:
+    return Field(default=Spread(mean=mean, deviation=deviation), description=says)
+
+
+class QubitPhysics(_Frozen):
+    """What the qubits are, hidden from whoever calibrates.
+
+    Relaxation, dephasing and readout follow the medians over the calibration snapshots of
+    ibm_torino, ibm_fez and ibm_marrakesh in qiskit-ibm-runtime 0.51 (T1 145 to 197 µs, T2 88 to
+    141 µs, assignment error 0.8 to 2.3 %). Frequencies stand in two groups, as a tunable-coupler
+    device has them (arXiv:1910.11333), so that neighbours are one anharmonicity and a third apart.
+    """
+
+    frequency_ghz: SpreadOrNumber = _typical(
+        4.65, 0.02, says="0–1 transition of the lower group of qubits"
+    )
+    group_step_ghz: SpreadOrNumber = _typical(
+        0.45, 0.02, says="how much higher the other group's transition is"
+    )
+    anharmonicity_mhz: SpreadOrNumber = _typical(-330.0, 5.0, says="1–2 minus 0–1 transition")
+    t1_us: SpreadOrNumber = _typical(180.0, 40.0, says="relaxation time")
+    t2_us: SpreadOrNumber = _typical(120.0, 25.0, says="coherence time, at most twice T1")
+    thermal_population: SpreadOrNumber = _typical(0.005, 0.0015, says="excited share at rest")
+    rabi_mhz: SpreadOrNumber = _typical(100.0, 8.0, says="Rabi frequency at full drive amplitude")
+    resonator_ghz: SpreadOrNumber = _typical(7.0, 0.05, says="readout resonator, qubit in between")
+    chi_mhz: SpreadOrNumber = _typical(-1.0, 0.1, says="dispersive shift")
+    kappa_mhz: SpreadOrNumber = _typical(2.0, 0.2, says="linewidth of the resonator")
+    photons: SpreadOrNumber = _typical(40.0, 4.0, says="resonator photons at full amplitude")
+    cable_phase_rad: SpreadOrNumber = _typical(0.0, 1.0, says="phase of the readout line")
+
+
+class PairPhysics(_Frozen):
+    """What the couplings are, hidden from whoever calibrates."""
+
+    coupling_mhz: SpreadOrNumber = _typical(
+        10.0, 0.4, says="exchange while the coupler is on (cz), or always (ecr: 2 to 4)"
+    )
+    flux_mhz: SpreadOrNumber = _typical(
+        400.0, 15.0, says="drop of the upper qubit at full coupler amplitude (cz)"
+    )
+    zz_khz: SpreadOrNumber = _typical(
+        2.0, 1.0, says="ZZ coupling that remains while nothing is played (cz)"
+    )
+    crosstalk: SpreadOrNumber = _typical(
+        0.04, 0.01, says="share of the cross-resonance tone that reaches the target directly (ecr)"
+    )
+    crosstalk_phase_rad: SpreadOrNumber = _typical(0.0, 1.0, says="its phase (ecr)")
+
+
+class Start(_Frozen):
+    """How far off the control parameters are before anybody calibrates (deviations, or ±)."""
+
+    amplitude: float = Field(default=0.05, ge=0, description="relative error of every amplitude, ±")
+    frequency_mhz: float = Field(default=1.0, ge=0, description="error of every drive frequency, ±")
+    drag_ns: float = Field(default=0.5, ge=0, description="error of every DRAG coefficient, up to")
+    phase_rad: float = Field(default=3.14159, ge=0, description="error of every CZ phase, up to")
+    axis_rad: float = Field(default=0.1, ge=0, description="error of every pulse's axis, up to")
+    duration_ns: float = Field(default=1.0, ge=0, description="error of every CZ duration, ±")
+    readout: bool = Field(default=True, description="also the discriminator is unknown")
+
+
+class Timing(_Frozen):
+    """What an experiment costs in time, so that a slow calibration is punished by drift."""
+
+    repetition_delay_us: float = Field(
+        default=250.0, ge=0, description="wait after each shot (IBM's default: 250 µs)"
+    )
+    circuit_overhead_s: float = Field(default=0.01, ge=0, description="to load one circuit")
+    job_overhead_s: float = Field(default=1.0, ge=0, description="to begin one job")
+    one_qubit_ns: float = Field(default=32.0, gt=0, description="length of SX and X")
+    readout_ns: float = Field(default=1200.0, gt=0, description="length of the readout")
+    reset_ns: float = Field(default=1000.0, gt=0, description="length of a reset")
+
+
+class DeviceConfig(_Frozen):
+    """A simulated device; in TOML:
+
+    name = "lab-7"
+    seed = 3
+    topology = { kind = "line", qubits = 5 }
+    qubit.t1_us = { mean = 80, deviation = 15 }
+    qubits.2.t1_us = 30
+    drift = [{ kind = "ornstein-uhlenbeck", parameter = "frequency_ghz", ... }]
+    """
+
+    name: str = Field(default="simulated", min_length=1, description="the device's name")
+    seed: int = Field(default=1, ge=0, description="draws the qubits, the drift and the shots")
+    topology: AnyTopology = Field(default=Line(qubits=5), description="the graph of couplings")
+    entangler: Literal["cz", "ecr"] = Field(
+        default="cz", description="the two-qubit gate: tunable coupler or cross resonance"
+    )
+    envelope: Literal["gaussian", "cosine"] = Field(
+        default="gaussian", description="shape of the one-qubit pulses"
+    )
+    qubit: QubitPhysics = Field(default=QubitPhysics(), description="what the qubits are")
+    pair: PairPhysics = Field(default=PairPhysics(), description="what the couplings are")
+    qubits: dict[int, dict[str, float]] = Field(
+        default={}, description="values of single qubits, by number: qubits.3.t1_us = 20"
+    )
+    pairs: dict[str, dict[str, float]] = Field(
+        default={}, description="values of single pairs: pairs.3-4.zz_khz = 50"
+    )
+    drift: tuple[Drift, ...] = Field(default=(), description="how the physics changes in time")
+    start: Start = Field(default=Start(), description="how far off the controls begin")
+    timing: Timing = Field(default=Timing(), description="what an experiment costs in time")
+
+    @model_validator(mode="after")
+    def _check_overrides(self) -> DeviceConfig:
+        graph = self.topology.graph()
+        for qubit, values in self.qubits.items():
+            if not 0 <= qubit < graph.qubits:
+                raise ValueError(f"qubits.{qubit}: the device has qubits 0 to {graph.qubits - 1}")
+            _check_names(f"qubits.{qubit}", values, QubitPhysics)
+        for pair, values in self.pairs.items():
+            names = {f"{a}-{b}" for a, b in graph.pairs} | {f"{b}-{a}" for a, b in graph.pairs}
+            if pair not in names:
+                raise ValueError(f"pairs.{pair}: these two qubits are not coupled")
+            _check_names(f"pairs.{pair}", values, PairPhysics)
+        return self
+
+
+def _check_names(where: str, values: dict[str, float], model: type[BaseModel]) -> None:
+    for name in values:
+        if name not in model.model_fields:
+            raise ValueError(
+                f"{where}.{name}: no such parameter; one of {', '.join(model.model_fields)}"
+            )

@@ -1,0 +1,140 @@
+"""Runs circuits on a device: schedules them, lets time pass, computes channels, draws shots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+
+from calib import exact
+from calib.device import Device
+from calib.exact import Outcomes, Readout, Situation
+from calib.play_channels import channels, thermal_populations
+from calib.readout import Discriminator, ReadoutPulse, Resonator, sample_iq
+from calib.schedule import Measure, Play, Timeline, timeline
+from calib.truth import Truth
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What experiments have cost so far."""
+
+    jobs: int = 0
+    circuits: int = 0
+    shots: int = 0
+    device_time_s: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.jobs + other.jobs,
+            self.circuits + other.circuits,
+            self.shots + other.shots,
+            self.device_time_s + other.device_time_s,
+        )
+
+    def __sub__(self, other: Spent) -> Spent:
+        return self + Spent(-other.jobs, -other.circuits, -other.shots, -other.device_time_s)
+
+
+def execute(
+    device: Device,
+    circuits: Sequence[QuantumCircuit],
+    shots: int,
+    rng: np.random.Generator,
+    *,
+    exact_qubits: int = 5,
+) -> tuple[list[Outcomes], Spent]:
+    """One job: every circuit's outcomes, and what it cost; the device's clock has moved on.
+
+    A circuit meets the physics of the moment at which its first shot begins.
+    """
+    timing = device.config.timing
+    plans = [timeline(circuit, device.controls, device.pairs, timing) for circuit in circuits]
+    begin_s, times_s = device.time_s, []
+    device.advance(timing.job_overhead_s)
+    for plan in plans:
+        device.advance(timing.circuit_overhead_s)
+        times_s.append(device.time_s)
+        device.advance(shots * (plan.duration_ns * 1e-9 + timing.repetition_delay_us * 1e-6))
+    spent = Spent(1, len(plans), shots * len(plans), device.time_s - begin_s)
+    return _Job(device, plans, times_s, exact_qubits).outcomes(shots, rng), spent
+
+
+class _Job:
+    """The circuits of a job, with the channels of all that they play at their moments."""
+
+    def __init__(
+        self, device: Device, plans: Sequence[Timeline], times_s: Sequence[float], exact_qubits: int
+    ) -> None:
+        self.device, self.plans, self.exact_qubits = device, plans, exact_qubits
+        first_of_tick: dict[int, float] = {}
+        for time in times_s:
+            first_of_tick.setdefault(device.tick(time), time)
+        numbers = {tick: number for number, tick in enumerate(first_of_tick)}
+        self.moment_of = [numbers[device.tick(time)] for time in times_s]
+        self.moments = device.moments(list(first_of_tick.values()))
+        self.groups = [exact.components(plan, device.pairs, exact_qubits) for plan in plans]
+        self.channels = channels(
+            [
+                (moment, event.action)
+                for moment, plan in zip(self.moment_of, plans, strict=True)
+                for event in plan.events
+                if isinstance(event.action, Play)
+            ],
+            self.moments,
+        )
+
+    def outcomes(self, shots: int, rng: np.random.Generator) -> list[Outcomes]:
+        return [self._circuit(k, shots, rng) for k in range(len(self.plans))]
+
+    def _circuit(self, k: int, shots: int, rng: np.random.Generator) -> Outcomes:
+        plan, moment = self.plans[k], self.moment_of[k]
+        outcomes = Outcomes.empty(shots, plan.clbits)
+        played = {event.action for event in plan.events if isinstance(event.action, Play)}
+        situation = _situation(
+            self.device,
+            self.moments.truths[moment],
+            {play: self.channels[moment, play] for play in played},
+        )
+        for group in self.groups[k]:
+            exact.run(plan, group, situation, outcomes, rng)
+        return outcomes
+
+
+def _situation(device: Device, truth: Truth, played: dict[Play, NDArray[np.float64]]) -> Situation:
+    rates = truth.pair["zz_khz"] * 2e-6 * np.pi
+    zz = dict(zip(device.pairs, rates.tolist(), strict=True))
+    return Situation(thermal_populations(truth), zz, played, _readout(device, truth))
+
+
+def _readout(device: Device, truth: Truth) -> Readout:
+    """How this device reads a qubit out now, with the discriminators in force."""
+
+    def read(
+        measure: Measure, levels: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.complex128], NDArray[np.bool_], NDArray[np.int64]]:
+        qubit = measure.qubits[0]
+        pulse = ReadoutPulse(measure.amplitude, measure.frequency_ghz, measure.duration_ns)
+        t1_us = float(truth.qubit["t1_us"][qubit])
+        iq, after = sample_iq(levels, resonator(truth, qubit), pulse, t1_us, rng)
+        return iq, discriminator(device, qubit).outcome(iq).astype(np.bool_), after
+
+    return read
+
+
+def resonator(truth: Truth, qubit: int) -> Resonator:
+    """The readout resonator of a qubit: hidden from calibrators."""
+    values = {name: float(truth.qubit[name][qubit])
+              for name in ("chi_mhz", "kappa_mhz", "photons", "cable_phase_rad")}  # fmt: skip
+    return Resonator(frequency_ghz=float(truth.qubit["resonator_ghz"][qubit]), **values)
+
+
+def discriminator(device: Device, qubit: int) -> Discriminator:
+    """How outcomes of a qubit are told apart at the settings in force."""
+    return Discriminator(
+        device.controls.of("readout.angle_rad", qubit),
+        device.controls.of("readout.threshold", qubit),
+    )

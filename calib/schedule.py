@@ -1,0 +1,220 @@
+"""Qiskit circuits as timed events: what the device plays on which qubits, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from qiskit.circuit import Delay, QuantumCircuit
+
+from calib.controls import Controls
+from calib.device_config import Timing
+from calib.topology import Pair
+
+
+class Play(NamedTuple):
+    """Something that acts as a channel, with its settings; equal plays have equal channels.
+
+    drive: amplitude, drag_ns, detuning_mhz, phase_rad, duration_ns. idle, reset: duration_ns.
+    flux: amplitude, duration_ns, phase_a_rad, phase_b_rad. cr: amplitude, phase_rad,
+    cancel_amplitude, cancel_phase_rad, duration_ns. ecr: those of cr, then those of the
+    control's X pulse.
+    """
+
+    kind: Literal["drive", "idle", "flux", "cr", "ecr", "reset"]
+    qubits: tuple[int, ...]
+    settings: tuple[float, ...]
+
+    @property
+    def duration_ns(self) -> float:
+        """How long it takes."""
+        if self.kind == "ecr":
+            return 2 * (self.settings[4] + self.settings[9])
+        return self.settings[1 if self.kind == "flux" else -1]
+
+
+class VirtualZ(NamedTuple):
+    """A rotation of the qubit's frame, which takes no time."""
+
+    qubits: tuple[int]
+    angle_rad: float
+    duration_ns: float = 0.0
+
+
+class Measure(NamedTuple):
+    """A readout into a classical bit."""
+
+    qubits: tuple[int]
+    clbit: int
+    amplitude: float
+    frequency_ghz: float
+    duration_ns: float
+
+
+class Event(NamedTuple):
+    """An action and when it begins."""
+
+    start_ns: float
+    action: Play | VirtualZ | Measure
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A circuit's events, each qubit's in order of time, idling included."""
+
+    events: tuple[Event, ...]
+    duration_ns: float
+    qubits: tuple[int, ...]
+    clbits: int
+
+
+def timeline(
+    circuit: QuantumCircuit, controls: Controls, pairs: Sequence[Pair], timing: Timing
+) -> Timeline:
+    """The circuit as soon as possible: each instruction begins when its qubits are free.
+
+    `pairs` are the device's couplings as (first, second); a barrier makes its qubits wait for one
+    another. Until a qubit's first event it rests in its thermal state.
+    """
+    vocabulary = _vocabulary(controls, {frozenset(pair): pair for pair in pairs}, timing)
+    index = {bit: k for k, bit in enumerate(circuit.qubits)}
+    clbit_index = {bit: k for k, bit in enumerate(circuit.clbits)}
+    clock = _Clock()
+    for instruction in circuit.data:
+        qubits = tuple(index[bit] for bit in instruction.qubits)
+        name = instruction.operation.name
+        if name == "barrier":
+            clock.align(qubits)
+        elif name == "delay":
+            clock.wait(qubits[0], _delay_ns(instruction.operation))
+        elif name in vocabulary:
+            clbits = tuple(clbit_index[bit] for bit in instruction.clbits)
+            given = tuple(map(float, instruction.operation.params))
+            clock.put(vocabulary[name](qubits, given, clbits))
+        else:
+            raise ValueError(
+                f"the device has no instruction {name!r}: transpile the circuit for it first "
+                f"(it has barrier, delay, {', '.join(sorted(vocabulary))})"
+            )
+    used = tuple(sorted(clock.busy_until_ns))
+    events = sorted(clock.events, key=lambda event: event.start_ns)
+    return Timeline(tuple(events), clock.end_ns(), used, len(circuit.clbits))
+
+
+def gate_play(gate: str, qubits: tuple[int, ...], controls: Controls) -> Play:
+    """What is played for a calibrated gate, `sx`, `x`, `cz` or `ecr`, at the settings in force.
+
+    A pair must come in the device's order.
+    """
+    if gate == "cz":
+        return Play("flux", qubits, _settings(controls, "cz", qubits, _FLUX))
+    if gate == "ecr":
+        x = _settings(controls, "x", qubits[:1], _DRIVE)
+        return Play("ecr", qubits, _settings(controls, "ecr", qubits, _CROSS) + x)
+    return Play("drive", qubits, _settings(controls, gate, qubits, _DRIVE))
+
+
+def _settings(
+    controls: Controls, gate: str, qubits: tuple[int, ...], names: Sequence[str]
+) -> tuple[float, ...]:
+    return tuple(controls.of(f"{gate}.{name}", *qubits) for name in names)
+
+
+class _Clock:
+    """Collects events; knows until when each qubit is taken, and since when it has idled."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.free_ns: dict[int, float] = {}  # delays and barriers included
+        self.busy_until_ns: dict[int, float] = {}  # the end of the last event
+
+    def align(self, qubits: tuple[int, ...]) -> None:
+        last = max((self.free_ns.get(qubit, 0.0) for qubit in qubits), default=0.0)
+        self.free_ns.update(dict.fromkeys(qubits, last))
+
+    def wait(self, qubit: int, duration_ns: float) -> None:
+        self.free_ns[qubit] = self.free_ns.get(qubit, 0.0) + duration_ns
+
+    def put(self, action: Play | VirtualZ | Measure) -> None:
+        self.align(action.qubits)
+        start = self.free_ns[action.qubits[0]]
+        if isinstance(action, VirtualZ):
+            self.events.append(Event(start, action))
+            return
+        for qubit in action.qubits:
+            since = self.busy_until_ns.get(qubit)
+            if since is not None and start - since > 1e-9:
+                idle = Play("idle", (qubit,), (round(start - since, 9),))
+                self.events.append(Event(since, idle))
+            self.busy_until_ns[qubit] = self.free_ns[qubit] = start + action.duration_ns
+        self.events.append(Event(start, action))
+
+    def end_ns(self) -> float:
+        return max(self.free_ns.values(), default=0.0)
+
+
+_Word: TypeAlias = Callable[
+    [tuple[int, ...], tuple[float, ...], tuple[int, ...]], Play | VirtualZ | Measure
+]
+
+
+def _vocabulary(
+    controls: Controls, pairs: dict[frozenset[int], Pair], timing: Timing
+) -> dict[str, _Word]:
+    """What each instruction's name means with the controls in force."""
+
+    def drive(gate: str) -> _Word:
+        return lambda qubits, _given, _clbits: gate_play(gate, qubits, controls)
+
+    def coupled(qubits: tuple[int, ...]) -> Pair:
+        pair = pairs.get(frozenset(qubits))
+        if pair is None:
+            raise ValueError(f"qubits {qubits[0]} and {qubits[1]} are not coupled")
+        return pair
+
+    def flux(qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]) -> Play:
+        pair = coupled(qubits)
+        if not given:
+            return gate_play("cz", pair, controls)
+        amplitude, duration, first, second = given
+        # Given phases belong to the qubits in the order of the instruction.
+        phases = (first, second) if pair == qubits else (second, first)
+        return Play("flux", pair, (amplitude, duration, *phases))
+
+    def cross(qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]) -> Play:
+        pair = coupled(qubits)
+        if pair != qubits:
+            raise ValueError(f"cross resonance on {qubits}: qubit {pair[0]} is the control")
+        return Play("cr", pair, given) if given else gate_play("ecr", pair, controls)
+
+    def measure(
+        qubits: tuple[int, ...], given: tuple[float, ...], clbits: tuple[int, ...]
+    ) -> Measure:
+        amplitude, frequency, duration = given or _settings(controls, "readout", qubits, _READOUT)
+        return Measure((qubits[0],), clbits[0], amplitude, frequency, duration)
+
+    words: dict[str, _Word] = {
+        "rz": lambda qubits, given, _: VirtualZ((qubits[0],), given[0]),
+        "id": lambda qubits, _given, _: Play("idle", qubits, (timing.one_qubit_ns,)),
+        "sx": drive("sx"),
+        "x": drive("x"),
+        "drive": lambda qubits, given, _: Play("drive", qubits, given),
+        "reset": lambda qubits, _given, _: Play("reset", qubits, (timing.reset_ns,)),
+        "measure": measure,
+        "readout": measure,
+    }
+    has_cz = any(knob.name == "cz.amplitude" for knob in controls)
+    return words | ({"cz": flux, "flux": flux} if has_cz else {"ecr": cross, "cr": cross})
+
+
+_DRIVE = ("amplitude", "drag_ns", "detuning_mhz", "phase_rad", "duration_ns")
+_FLUX = ("amplitude", "duration_ns", "phase_a_rad", "phase_b_rad")
+_CROSS = ("amplitude", "phase_rad", "cancel_amplitude", "cancel_phase_rad", "duration_ns")
+_READOUT = ("amplitude", "frequency_ghz", "duration_ns")
+
+_NS = {"dt": 1.0, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}  # the device's dt is 1 ns
+
+
+def _delay_ns(delay: Delay) -> float:
+    return float(delay.params[0]) * _NS[delay.unit]

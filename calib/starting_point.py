@@ -1,0 +1,89 @@
+"""What a lab would set before it has measured anything: closed-form guesses, and how far off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from calib.controls import Knob
+from calib.device_config import DeviceConfig, Start
+from calib.pair import CouplerPulse
+from calib.pulses import DragPulse
+from calib.topology import Pair
+from calib.truth import Truth
+
+
+def textbook_controls(
+    truth: Truth, pairs: Sequence[Pair], config: DeviceConfig
+) -> dict[Knob, float]:
+    """The settings that first-order formulas give for this physics: near the best, not at it."""
+    values: dict[Knob, float] = {}
+    for qubit in range(len(truth.qubit["frequency_ghz"])):
+        values |= _of_qubit({name: float(column[qubit]) for name, column in truth.qubit.items()},
+                            qubit, config)  # fmt: skip
+    for number, pair in enumerate(pairs):
+        values |= _of_pair({name: float(column[number]) for name, column in truth.pair.items()},
+                           pair, truth)  # fmt: skip
+    return values
+
+
+def _of_qubit(truth: dict[str, float], qubit: int, config: DeviceConfig) -> dict[Knob, float]:
+    duration = config.timing.one_qubit_ns
+    pulse = DragPulse(1.0, 0.0, 0.0, 0.0, duration, config.envelope)
+    turn = float(pulse.samples(truth["rabi_mhz"]).real.sum()) * pulse.step_ns()
+    # DRAG that leaves no phase error: half of the coefficient that leaves no leakage,
+    # 1/(2α) (Motzoi et al., arXiv:0901.0534).
+    drag = -0.5 / (2e-3 * math.pi * truth["anharmonicity_mhz"])
+    values = {"frequency_ghz": truth["frequency_ghz"]}
+    for gate, angle in (("sx", math.pi / 2), ("x", math.pi)):
+        values |= {f"{gate}.amplitude": angle / turn, f"{gate}.drag_ns": drag,
+                   f"{gate}.detuning_mhz": 0.0, f"{gate}.phase_rad": 0.0,
+                   f"{gate}.duration_ns": duration}  # fmt: skip
+    values |= {"readout.amplitude": 0.5, "readout.frequency_ghz": truth["resonator_ghz"],
+               "readout.duration_ns": config.timing.readout_ns,
+               "readout.angle_rad": 0.0, "readout.threshold": 0.0}  # fmt: skip
+    return {Knob(name, (qubit,)): value for name, value in values.items()}
+
+
+def _of_pair(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, float]:
+    upper, lower = pair
+    frequency, anharmonicity = device.qubit["frequency_ghz"], device.qubit["anharmonicity_mhz"]
+    # |11⟩ and |20⟩ meet where the upper qubit has come down to the lower one less α.
+    distance_mhz = 1e3 * (frequency[upper] - frequency[lower]) + anharmonicity[upper]
+    if not 0 < distance_mhz <= truth["flux_mhz"]:
+        raise ValueError(
+            f"pair {upper}-{lower}: |11⟩ and |20⟩ are {distance_mhz:.0f} MHz apart, expected 0 to "
+            f"{truth['flux_mhz']:.0f} (flux_mhz), where a coupler pulse can bring them together"
+        )
+    # One full cycle at 2√2·g; a rise and a fall together count as one ramp of full coupling.
+    cycle_ns = 1e3 / (2 * math.sqrt(2) * truth["coupling_mhz"])
+    values = {"cz.amplitude": math.sqrt(distance_mhz / truth["flux_mhz"]),
+              "cz.duration_ns": cycle_ns + CouplerPulse(0.0, 0.0).ramp_ns,
+              "cz.phase_a_rad": 0.0, "cz.phase_b_rad": 0.0}  # fmt: skip
+    return {Knob(name, pair): value for name, value in values.items()}
+
+
+def miscalibrated(
+    values: dict[Knob, float], start: Start, rng: np.random.Generator
+) -> dict[Knob, float]:
+    """The settings with errors: signs and angles drawn at random, sizes as `start` says."""
+    wrong = {}
+    for knob, value in values.items():
+        sign, uniform = rng.choice([-1.0, 1.0]), rng.uniform(-1.0, 1.0)
+        kind = knob.name.split(".")[-1]
+        if knob.name == "frequency_ghz":
+            value += sign * start.frequency_mhz * 1e-3
+        elif kind == "amplitude" and not knob.name.startswith("readout"):
+            value *= 1 + sign * start.amplitude
+        elif kind == "drag_ns":
+            value += uniform * start.drag_ns
+        elif knob.name == "x.phase_rad":  # that of SX defines the frame
+            value += uniform * start.axis_rad
+        elif kind in ("phase_a_rad", "phase_b_rad"):
+            value += uniform * start.phase_rad
+        elif knob.name == "cz.duration_ns":
+            value += sign * start.duration_ns
+        wrong[knob] = float(value)
+    return wrong
