@@ -36,10 +36,11 @@ def _typical(mean: float, deviation: float = 0.0, *, says: str) -> Spread:
 class QubitPhysics(_Frozen):
     """What the qubits are, hidden from whoever calibrates.
 
-    Relaxation, dephasing and readout follow the medians over the calibration snapshots of
-    ibm_torino, ibm_fez and ibm_marrakesh in qiskit-ibm-runtime 0.51 (T1 145 to 197 µs, T2 88 to
-    141 µs, assignment error 0.8 to 2.3 %). Frequencies stand in two groups, as a tunable-coupler
-    device has them (arXiv:1910.11333), so that neighbours are one anharmonicity and a third apart.
+    Frequencies stand in two groups, one anharmonicity and a third apart, as in devices whose
+    tunable couplers bring |11⟩ and |20⟩ together (arXiv:1910.11333); T1 and T2 are the means of
+    Google's Willow (68 µs; 89 µs by CPMG, arXiv:2408.13687). Readout follows the snapshots of
+    ibm_torino, ibm_fez and ibm_marrakesh in qiskit-ibm-runtime 0.51 (median assignment errors
+    0.8 to 2.3 %).
     """
 
     frequency_ghz: SpreadOrNumber = _typical(
@@ -49,8 +50,8 @@ class QubitPhysics(_Frozen):
         0.45, 0.02, says="how much higher the other group's transition is"
     )
     anharmonicity_mhz: SpreadOrNumber = _typical(-330.0, 5.0, says="1–2 minus 0–1 transition")
-    t1_us: SpreadOrNumber = _typical(180.0, 40.0, says="relaxation time")
-    t2_us: SpreadOrNumber = _typical(120.0, 25.0, says="coherence time, at most twice T1")
+    t1_us: SpreadOrNumber = _typical(68.0, 10.0, says="relaxation time")
+    t2_us: SpreadOrNumber = _typical(89.0, 10.0, says="coherence time, at most twice T1")
     thermal_population: SpreadOrNumber = _typical(0.005, 0.0015, says="excited share at rest")
     rabi_mhz: SpreadOrNumber = _typical(100.0, 8.0, says="Rabi frequency at full drive amplitude")
     resonator_ghz: SpreadOrNumber = _typical(7.0, 0.05, says="readout resonator, qubit in between")
@@ -111,7 +112,10 @@ class DeviceConfig(_Frozen):
     topology = { kind = "line", qubits = 5 }
     qubit.t1_us = { mean = 80, deviation = 15 }
     qubits.2.t1_us = 30
-    drift = [{ kind = "ornstein-uhlenbeck", parameter = "frequency_ghz", ... }]
+
+    [[drift]]
+    process = { kind = "ornstein-uhlenbeck", correlation_time_s = 3600 }
+    absolute = { frequency_ghz = 1e-6 }
     """
 
     name: str = Field(default="simulated", min_length=1, description="the device's name")
@@ -147,7 +151,13 @@ class DeviceConfig(_Frozen):
             if pair not in names:
                 raise ValueError(f"pairs.{pair}: these two qubits are not coupled")
             _check_names(f"pairs.{pair}", values, PairPhysics)
+        for drift in self.drift:
+            for name in _TIMES & set(drift.absolute):
+                raise ValueError(f"drift of {name} must be relative, so that it stays above 0")
         return self
+
+
+_TIMES = {"t1_us", "t2_us"}
 
 
 def _check_names(where: str, values: dict[str, float], model: type[BaseModel]) -> None:

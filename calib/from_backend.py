@@ -1,0 +1,104 @@
+"""A simulated device like a given Qiskit backend: its graph, its T1 and T2, its gate lengths."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, cast
+
+from qiskit.providers import BackendV2
+from qiskit.transpiler import QubitProperties, Target
+
+from calib.device_config import DeviceConfig
+from calib.pair import CouplerPulse
+
+
+def fake_backend(name: str) -> BackendV2:
+    """One of the snapshots of IBM's devices in qiskit-ibm-runtime, such as `fake_marrakesh`."""
+    from qiskit_ibm_runtime import fake_provider
+
+    known = {f"fake_{one[4:].lower()}": one
+             for one in dir(fake_provider) if one.startswith("Fake")}  # fmt: skip
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"there is no fake backend {name!r}{meant}")
+    return getattr(fake_provider, known[name])()
+
+
+def config_like(
+    backend: BackendV2, *, qubits: Sequence[int] | None = None, **settings: Any
+) -> DeviceConfig:
+    """A device with the backend's couplings, T1, T2 and gate lengths; the rest from `settings`.
+
+    `qubits` takes a part of the backend, renumbered from 0 in the order given. What a backend
+    does not report keeps the defaults: anharmonicity, drive and readout strength, ZZ; and the
+    frequencies of a cz device, as they must suit the coupler pulse of `calib.pair`. A length of
+    cz becomes the coupling whose full |11⟩–|20⟩ cycle takes as long.
+
+    >>> from calib.device import Device
+    >>> config = config_like(fake_backend("fake_marrakesh"), qubits=[0, 1, 2], seed=3)
+    >>> Device(config).graph.pairs
+    ((0, 1), (1, 2))
+    """
+    target = cast(Target, backend.target)
+    chosen = list(range(backend.num_qubits)) if qubits is None else list(qubits)
+    number = {qubit: k for k, qubit in enumerate(chosen)}
+    if len(number) != len(chosen) or not set(chosen) <= set(range(backend.num_qubits)):
+        raise ValueError(
+            f"qubits must be different numbers below {backend.num_qubits}, got {chosen}"
+        )
+    entangler = "cz" if "cz" in target.operation_names else "ecr"
+    if entangler not in target.operation_names:
+        raise ValueError(f"{backend.name} has neither cz nor ecr: no model of its gate here")
+    found = target.qargs_for_operation_name(entangler) or ()
+    pairs = [(pair[0], pair[1]) for pair in found if set(pair) <= set(chosen)]
+    table: dict[str, Any] = {
+        "name": f"like-{backend.name}",
+        "topology": _topology([(number[a], number[b]) for a, b in pairs], len(chosen)),
+        "entangler": entangler,
+        "timing": _timing(target),
+        "qubits": {number[qubit]: _qubit(target, qubit, entangler) for qubit in chosen},
+    }
+    if entangler == "cz":
+        table["pairs"] = {f"{number[a]}-{number[b]}": _coupling(target, (a, b)) for a, b in pairs}
+    return DeviceConfig.model_validate(table | settings)
+
+
+def _topology(pairs: list[tuple[int, int]], qubits: int) -> dict[str, Any]:
+    distinct = sorted({(min(pair), max(pair)) for pair in pairs})
+    return {"kind": "couplings", "qubits": qubits, "pairs": distinct}
+
+
+def _qubit(target: Target, qubit: int, entangler: str) -> dict[str, float]:
+    properties = target.qubit_properties
+    reported = properties[qubit] if properties is not None else None
+    reported = reported if reported is not None else QubitProperties()
+    found = {
+        "t1_us": reported.t1 and reported.t1 * 1e6,
+        "t2_us": reported.t2 and reported.t2 * 1e6,
+        "frequency_ghz": reported.frequency and reported.frequency * 1e-9,
+    }
+    if entangler == "cz":
+        del found["frequency_ghz"]
+    return {name: value for name, value in found.items() if value}
+
+
+def _timing(target: Target) -> dict[str, float]:
+    names = {"sx": "one_qubit_ns", "measure": "readout_ns", "reset": "reset_ns"}
+    found = {}
+    for gate, name in names.items():
+        entries = target[gate].values() if gate in target.operation_names else ()
+        lengths_s = [entry.duration for entry in entries if entry and entry.duration]
+        if lengths_s:
+            found[name] = round(statistics.median(lengths_s) * 1e9, 3)
+    return found
+
+
+def _coupling(target: Target, pair: tuple[int, int]) -> dict[str, float]:
+    reported = target["cz"][pair]
+    length_s = reported.duration if reported else None
+    cycle_ns = length_s * 1e9 - CouplerPulse(0.0, 0.0).ramp_ns if length_s else 0.0
+    return {"coupling_mhz": 1e3 / (2 * math.sqrt(2) * cycle_ns)} if cycle_ns > 0 else {}

@@ -1,0 +1,209 @@
+"""Conventional calibration: a graph of experiments that is checked, diagnosed and calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from calib.backend import DriftingBackend
+from calib.controls import Update
+from calib.execution import Spent
+from calib.experiments.calibration import Calibration, Conclusion
+
+Target = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One experiment in the graph, for every qubit or every pair.
+
+    `needs` names the nodes that must be in order before this one means anything. A check is good
+    for `max_age_s` of device time, unless something it rests on is changed before. A node with
+    `verify` is measured again after each change, until it is within tolerance; the others are
+    coarse, and what they set is refined by a node that needs them.
+    """
+
+    calibration: Calibration
+    needs: tuple[str, ...] = ()
+    max_age_s: float = 24 * 3600.0
+    verify: bool = True
+
+    @property
+    def name(self) -> str:
+        """The calibration's name."""
+        return self.calibration.name
+
+
+@dataclass(frozen=True)
+class Step:
+    """One measurement of one target within the routine, and what came of it."""
+
+    node: str
+    target: Target
+    verdict: Literal["in tolerance", "corrected", "not trusted"]
+    deviation: float
+    uncertainty: float
+    unit: str
+    device_time_s: float
+
+
+@dataclass
+class Log:
+    """What a routine did and what it cost."""
+
+    steps: list[Step] = field(default_factory=list)
+    experiments: int = 0
+    spent: Spent = field(default_factory=Spent)
+    failed: set[tuple[str, Target]] = field(default_factory=set)
+
+
+class Routine:
+    """Brings a device up from a guess, and keeps it in tolerance while it drifts.
+
+    The scheme is that of Kelly et al. (arXiv:1803.03226). To maintain a node is to maintain what
+    it needs; then, unless its last check is still good, to measure it. Within tolerance, it is
+    good. Out of tolerance, its knobs are corrected. Where the data make no sense, the nodes
+    beneath it are measured whatever their age (diagnosed), and then it is tried again.
+
+    `targets_of` lists a node's targets by width; `record` hears of each change that is put in
+    force. Targets that share no qubit and no coupling are measured at once.
+
+    >>> from calib.device import Device, DeviceConfig
+    >>> from calib.standard_routine import standard_nodes
+    >>> device = Device(DeviceConfig(seed=7, topology={"kind": "line", "qubits": 2}))
+    >>> routine = Routine(DriftingBackend(device), standard_nodes("cz"))
+    >>> sorted(routine.targets("fine_x_amplitude"))
+    [(0,), (1,)]
+    """
+
+    def __init__(
+        self,
+        backend: DriftingBackend,
+        nodes: Sequence[Node],
+        *,
+        record: Callable[[Sequence[Update]], None] = lambda updates: None,
+        attempts: int = 6,
+    ) -> None:
+        self.backend, self.device = backend, backend.device
+        self.nodes = {node.name: node for node in nodes}
+        self.record, self.attempts = record, attempts
+        self.log = Log()
+        self._good_at_s: dict[tuple[str, Target], float] = {}
+        self._changed_at_s: dict[tuple[str, Target], float] = {}
+        _check_order(nodes)
+
+    def targets(self, name: str) -> list[Target]:
+        """All qubits, or all pairs."""
+        if self.nodes[name].calibration.width == 1:
+            return [(qubit,) for qubit in range(self.device.qubits)]
+        return list(self.device.pairs)
+
+    def maintain(self, names: Iterable[str] | None = None) -> Log:
+        """Brings these nodes (all, if none are named) within tolerance on every target."""
+        for name in self.nodes if names is None else names:
+            self._maintain(name, self.targets(name))
+        return self.log
+
+    def _maintain(self, name: str, targets: Sequence[Target]) -> None:
+        for need in self.nodes[name].needs:
+            self._maintain(need, self._beneath(need, targets))
+        self._settle(name, [target for target in targets if not self._is_good(name, target)])
+
+    def _is_good(self, name: str, target: Target) -> bool:
+        """Whether the last check still holds: young enough, and nothing beneath changed since."""
+        checked = self._good_at_s.get((name, target))
+        if checked is None or self.device.time_s - checked > self.nodes[name].max_age_s:
+            return False
+        return all(
+            self._changed_at_s.get((need, below), -1.0) <= checked
+            for need in self.nodes[name].needs
+            for below in self._beneath(need, [target])
+        )
+
+    def _beneath(self, need: str, targets: Sequence[Target]) -> list[Target]:
+        """The targets of a needed node: the same ones, or the qubits of the pairs."""
+        if not targets or self.nodes[need].calibration.width == len(targets[0]):
+            return list(targets)
+        return sorted({(qubit,) for target in targets for qubit in target})
+
+    def _settle(self, name: str, due: Sequence[Target]) -> None:
+        """Measures and corrects until all are within tolerance, or the attempts are used up."""
+        node = self.nodes[name]
+        for attempt in range(self.attempts):
+            if not due:
+                return
+            concluded = self._measure(node, due)
+            lost = [target for target, one in concluded.items() if not one.deviation.trusted]
+            off = [t for t, one in concluded.items()
+                   if t not in lost and not self._judge(node, t, one)]  # fmt: skip
+            for target in lost:
+                self._note(node, target, concluded[target], "not trusted")
+            for need in node.needs if lost and attempt == 0 else ():
+                self._settle(need, self._beneath(need, lost))
+            due = lost + (off if node.verify else [])
+        self.log.failed |= {(name, target) for target in due}
+
+    def _judge(self, node: Node, target: Target, conclusion: Conclusion) -> bool:
+        """Accepts or corrects one target; whether it was within tolerance."""
+        accepted = conclusion.deviation.within(node.calibration.tolerance)
+        self._note(node, target, conclusion, "in tolerance" if accepted else "corrected")
+        if not accepted:
+            self.device.controls.apply(list(conclusion.updates))
+            self.record(conclusion.updates)
+            self._changed_at_s[node.name, target] = self.device.time_s
+        self._good_at_s[node.name, target] = self.device.time_s
+        self.log.failed.discard((node.name, target))
+        return accepted
+
+    def _note(
+        self,
+        node: Node,
+        target: Target,
+        conclusion: Conclusion,
+        verdict: Literal["in tolerance", "corrected", "not trusted"],
+    ) -> None:
+        found = conclusion.deviation
+        self.log.steps.append(
+            Step(node.name, target, verdict, found.value, found.uncertainty, found.unit,
+                 self.device.time_s)
+        )  # fmt: skip
+
+    def _measure(self, node: Node, targets: Sequence[Target]) -> dict[Target, Conclusion]:
+        """Runs the experiment on all targets, those that do not disturb one another at once."""
+        before = self.backend.spent
+        found: dict[Target, Conclusion] = {}
+        for batch in self._batches(targets):
+            found |= dict(zip(batch, self._run(node, batch), strict=True))
+        self.log.spent = self.log.spent + (self.backend.spent - before)
+        return found
+
+    def _run(self, node: Node, batch: Sequence[Target]) -> list[Conclusion]:
+        controls = self.device.controls
+        self.log.experiments += len(batch)
+        data = node.calibration.run(self.backend, controls, batch)
+        return [node.calibration.conclusion(one, controls) for one in data]
+
+    def _batches(self, targets: Sequence[Target]) -> list[list[Target]]:
+        """Targets in groups, none of which share a qubit or a coupling with each other."""
+        coupled = {frozenset(pair) for pair in self.device.pairs}
+        batches: list[list[Target]] = []
+        for target in targets:
+            for batch in batches:
+                others = [qubit for other in batch for qubit in other]
+                if not any(a == b or frozenset((a, b)) in coupled for a in target for b in others):
+                    batch.append(target)
+                    break
+            else:
+                batches.append([target])
+        return batches
+
+
+def _check_order(nodes: Sequence[Node]) -> None:
+    """Refuses a graph whose nodes need something that does not stand before them."""
+    known: set[str] = set()
+    for node in nodes:
+        for need in node.needs:
+            if need not in known:
+                raise ValueError(f"{node.name} needs {need}, which must stand before it")
+        known.add(node.name)
