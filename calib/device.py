@@ -58,9 +58,10 @@ class Device:
         """The number of the interval of time in which the physics stays the same."""
         return self._trajectory.tick(self._time(time_s))
 
-    def moments(self, times_s: list[float]) -> Moments:
-        """The physics at several times, under the drive frequencies in force now."""
-        frequencies = [self.controls[Knob("frequency_ghz", (q,))] for q in range(self.qubits)]
+    def moments(self, times_s: list[float], controls: Controls | None = None) -> Moments:
+        """The physics at several times, under the drive frequencies in force now, or given."""
+        controls = self.controls if controls is None else controls
+        frequencies = [controls[Knob("frequency_ghz", (q,))] for q in range(self.qubits)]
         return Moments([self.truth(time) for time in times_s], self.pairs,
                        np.array(frequencies), self.config.envelope)  # fmt: skip
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from calib import channels as ch
+from calib.controls import Controls
 from calib.decoherence import coherence_limit
 from calib.density import z_rotation
 from calib.device import Device
@@ -38,17 +39,22 @@ class GateError:
         return self.infidelity / self.coherence_limit
 
 
-def gate_errors(device: Device, time_s: float | None = None) -> list[GateError]:
-    """Every gate's errors, at a time or now: for judging, as it uses what calibrators cannot see.
+def gate_errors(
+    device: Device, *, controls: Controls | None = None, time_s: float | None = None
+) -> list[GateError]:
+    """Every gate's errors, for judging: this uses what calibrators cannot see.
+
+    With the settings in force now on the physics of now, unless others are given.
 
     Only rotations about axes that differ can be told apart: turning all pulses of a qubit by one
     angle changes nothing that is measured. So each qubit is judged in the frame in which the
     axis of its SX is X.
     """
+    controls = device.controls if controls is None else controls
     gates = [(gate, (q,)) for q in range(device.qubits) for gate in ("sx", "x")]
     gates += [(device.config.entangler, pair) for pair in device.pairs]
-    plays = [gate_play(gate, qubits, device.controls) for gate, qubits in gates]
-    moments = device.moments([device.time_s if time_s is None else time_s])
+    plays = [gate_play(gate, qubits, controls) for gate, qubits in gates]
+    moments = device.moments([device.time_s if time_s is None else time_s], controls)
     found = channels([(0, play) for play in plays], moments)
     frames = {
         qubits[0]: _frame(torch.from_numpy(found[0, play]))
@@ -87,8 +93,8 @@ _IDEAL = {
     "x": [[0, 1], [1, 0]],
     "sx": [[0.5 + 0.5j, 0.5 - 0.5j], [0.5 - 0.5j, 0.5 + 0.5j]],
     "cz": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, -1]],
-    # (IX − XY)/√2, the control first.
-    "ecr": [[0, _H, 0, 1j * _H], [_H, 0, -1j * _H, 0], [0, 1j * _H, 0, _H], [-1j * _H, 0, _H, 0]],
+    # (XI − YX)/√2, the control first (Qiskit writes its first qubit last: IX − XY).
+    "ecr": [[0, 0, _H, 1j * _H], [0, 0, 1j * _H, _H], [_H, -1j * _H, 0, 0], [-1j * _H, _H, 0, 0]],
 }
 
 

@@ -1,0 +1,174 @@
+"""`syndrift calibrate`: bring a device up from a guess, and keep it in tolerance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calib.campaign import Campaign, CampaignConfig
+    from calib.judge import GateError
+
+EPILOG = """\
+examples:
+  syndrift calibrate configs/calibrate_smoke.toml            two qubits, in half a minute
+  syndrift calibrate configs/calibrate.toml                  five qubits that drift, for a day
+  syndrift calibrate configs/calibrate.toml --set device.seed=7 --out runs/device-7
+  syndrift calibration history --out runs/pictures           afterwards: which knob moved when
+
+Every change is in the calibration history (--history) before the next experiment begins. A
+device that the history knows goes on where it was stopped, or killed.
+"""
+
+_MAY_CHANGE = ("title", "hours", "every_minutes")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("config", type=pathlib.Path, help="a .toml file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="another value for a key, e.g. device.seed=7 (repeatable)",
+    )
+    parser.add_argument("--seed", type=int, help="same as --set device.seed=SEED")
+    parser.add_argument("--history", type=pathlib.Path, metavar="PATH",
+                        help="the history's file (default: calibration.sqlite)")  # fmt: skip
+    parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
+    parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Calibrates, prints the gates before and after, and what it cost."""
+    from scripts import run_folder
+    from scripts.calibration import DEFAULT_HISTORY
+    from scripts.config_file import load
+    from scripts.progress import progress_bar
+
+    _need_device_extra()
+    from calib.campaign import CampaignConfig, run_campaign
+    from calib.history import History
+
+    seed = [] if options.seed is None else [f"device.seed={options.seed}"]
+    config = load(options.config, CampaignConfig, [*options.overrides, *seed])
+    folder = options.out or run_folder.default_folder(
+        options.config.stem, config, may_change=_MAY_CHANGE
+    )
+    run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
+    path = options.history or DEFAULT_HISTORY
+    with History(path) as history, progress_bar("calibrating") as on_progress:
+        campaign = run_campaign(config, history, str(folder), on_progress)
+    pictures = [] if options.no_pictures else _draw(campaign, config, folder)
+    result = {**_as_json(campaign), "device": config.device.name, "seed": config.device.seed,
+              "history": str(path), "run": str(folder)}  # fmt: skip
+    (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    _write_tables(campaign, folder)
+    if options.json:
+        print(json.dumps(result))
+        return 0
+    print(f"{config.title}\n\n{gate_table(campaign)}")
+    print("\n" + _cost(campaign))
+    for name, target in sorted(campaign.log.failed):
+        print(f"note: {name} on {_qubits(target)} did not come within tolerance")
+    print(f"\nseed {config.device.seed}; history in {path}; "
+          f"{len(pictures)} pictures and tables in {folder}")  # fmt: skip
+    return 0 if not campaign.log.failed else 1
+
+
+def _need_device_extra() -> None:
+    try:
+        import qiskit_experiments
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"`syndrift calibrate` needs {error.name}: pip install 'syndrift[device]'"
+        ) from error
+    del qiskit_experiments
+    torch.set_num_threads(1)  # small matrices: threads would only wait for one another
+
+
+def gate_table(campaign: Campaign) -> str:
+    """Every gate's true error before and after, beside what coherence allows."""
+    from scripts.table import aligned, rate
+
+    rows = [
+        (one.gate, _qubits(one.qubits), rate(was.infidelity), rate(one.infidelity),
+         rate(one.coherence_limit), f"{one.ratio:.2f}", rate(one.leakage))
+        for was, one in zip(campaign.before, campaign.after, strict=True)
+    ]  # fmt: skip
+    header = ("gate", "on", "infidelity at start", "now", "coherence limit", "ratio", "leakage")
+    return aligned(header, rows)
+
+
+def _cost(campaign: Campaign) -> str:
+    first, total = campaign.bring_up, campaign.log.spent
+    text = (f"brought up with {first.shots:,} shots in {first.device_time_s / 60:.1f} minutes of "
+            "device time")  # fmt: skip
+    if total.shots > first.shots:
+        text += (f"; kept with {total.shots - first.shots:,} more "
+                 f"in {(total.device_time_s - first.device_time_s) / 60:.1f} minutes")  # fmt: skip
+    return f"{text}; {campaign.log.experiments} experiments in all"
+
+
+def _qubits(qubits: Sequence[int]) -> str:
+    return "-".join(f"q{qubit}" for qubit in qubits)
+
+
+def _as_json(campaign: Campaign) -> dict[str, Any]:
+    log = campaign.log
+    return {
+        "gates": [
+            {**_gate_json(one), "infidelity_at_start": was.infidelity}
+            for was, one in zip(campaign.before, campaign.after, strict=True)
+        ],
+        "shots": log.spent.shots,
+        "circuits": log.spent.circuits,
+        "jobs": log.spent.jobs,
+        "device_time_s": log.spent.device_time_s,
+        "bring_up_shots": campaign.bring_up.shots,
+        "bring_up_device_time_s": campaign.bring_up.device_time_s,
+        "experiments": log.experiments,
+        "experiments_by_name": dict(Counter(step.node for step in log.steps)),
+        "not_in_tolerance": [[name, list(target)] for name, target in sorted(log.failed)],
+    }
+
+
+def _gate_json(error: GateError) -> dict[str, Any]:
+    return {"gate": error.gate, "qubits": list(error.qubits), "infidelity": error.infidelity,
+            "coherence_limit": error.coherence_limit, "ratio": error.ratio,
+            "leakage": error.leakage}  # fmt: skip
+
+
+def _write_tables(campaign: Campaign, folder: pathlib.Path) -> None:
+    from scripts.table import write_csv
+
+    write_csv(folder / "steps.csv", [
+        {"device_time_s": step.device_time_s, "experiment": step.node,
+         "on": _qubits(step.target), "verdict": step.verdict, "deviation": step.deviation,
+         "uncertainty": step.uncertainty, "unit": step.unit}
+        for step in campaign.log.steps
+    ])  # fmt: skip
+    write_csv(folder / "looks.csv", [
+        {"device_time_s": look.device_time_s, "settings": settings, **_gate_json(error)}
+        for look in campaign.looks
+        for settings, errors in (("maintained", look.maintained), ("left alone", look.left_alone))
+        for error in errors
+    ])  # fmt: skip
+
+
+def _draw(campaign: Campaign, config: CampaignConfig, folder: pathlib.Path) -> list[pathlib.Path]:
+    from scripts.report.gate_pictures import draw_gates, draw_upkeep
+
+    origin = f"device {config.device.name}, seed {config.device.seed}"
+    drawn = draw_gates(campaign.before, campaign.after, folder / "gates", origin)
+    if len(campaign.looks) > 1:
+        drawn += draw_upkeep(campaign.looks, folder / "upkeep", origin)
+    return drawn

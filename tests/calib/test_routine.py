@@ -1,0 +1,158 @@
+"""The routine's logic on scripted experiments: order, ages, diagnosis, batches, the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from calib.backend import DriftingBackend
+from calib.controls import Knob, Update
+from calib.device import Device
+from calib.device_config import DeviceConfig
+from calib.execution import Spent
+from calib.experiments.calibration import Calibration, Conclusion, Deviation
+from calib.routine import Node, Routine
+from calib.standard_routine import standard_nodes
+
+LINE = {"kind": "line", "qubits": 5}
+
+
+@dataclass
+class Scripted:
+    """Stands for a Calibration: says what the script says, and notes when it was asked."""
+
+    name: str
+    width: int
+    says: Callable[[tuple[int, ...], int], float | None]  # the deviation, None if not trusted
+    journal: list[tuple[str, tuple[tuple[int, ...], ...]]]
+    tolerance: float = 0.1
+    asked: dict[tuple[int, ...], int] = field(default_factory=dict)
+
+    def run(self, backend: DriftingBackend, controls: Any, targets: Any) -> list[tuple[int, ...]]:
+        backend.spent = backend.spent + Spent(1, len(targets), 100 * len(targets), 10.0)
+        backend.device.advance(10.0)
+        self.journal.append((self.name, tuple(targets)))
+        return list(targets)
+
+    def conclusion(self, target: tuple[int, ...], controls: Any) -> Conclusion:
+        self.asked[target] = self.asked.get(target, 0) + 1
+        found = self.says(target, self.asked[target])
+        knob = Knob("x.amplitude", target[:1])
+        update = Update(knob, controls[knob] + 0.001, 1e-4, self.name)
+        deviation = Deviation(found or 0.0, 0.01, "rad", trusted=found is not None)
+        return Conclusion(deviation, (update,) if found is not None else ())
+
+
+def routine_of(
+    *scripted: tuple[Scripted, tuple[str, ...]], max_age_s: float = 1e6, **options: Any
+) -> Routine:
+    device = Device(DeviceConfig(seed=7, topology=LINE))  # type: ignore[arg-type] # pydantic coerces
+    nodes = [Node(cast(Calibration, one), needs, max_age_s) for one, needs in scripted]
+    return Routine(DriftingBackend(device), nodes, **options)
+
+
+def test_what_is_needed_is_measured_first_and_nothing_twice() -> None:
+    journal: list[Any] = []
+    fine = Scripted("fine", 1, lambda target, time: 0.0, journal)
+    base = Scripted("base", 1, lambda target, time: 0.0, journal)
+    gate = Scripted("gate", 2, lambda target, time: 0.0, journal)
+    routine = routine_of((base, ()), (fine, ("base",)), (gate, ("fine",)))
+    routine.maintain(["gate"])
+    assert [name for name, _ in journal] == ["base"] * 2 + ["fine"] * 2 + ["gate"] * 3
+    assert base.asked == fine.asked == {(q,): 1 for q in range(5)}
+    routine.maintain()
+    assert len(journal) == 7  # all still good
+
+
+def test_neighbours_are_not_measured_at_once() -> None:
+    journal: list[Any] = []
+    gate = Scripted("gate", 2, lambda target, time: 0.0, journal)
+    base = Scripted("base", 1, lambda target, time: 0.0, journal)
+    routine_of((base, ()), (gate, ())).maintain()
+    for _, targets in journal:
+        qubits = [q for target in targets for q in target]
+        together = {frozenset(target) for target in targets}
+        for a in qubits:
+            for b in qubits:
+                assert abs(a - b) != 1 or frozenset((a, b)) in together
+    assert sum(len(targets) for _, targets in journal) == 5 + 4
+
+
+def test_what_is_off_is_corrected_recorded_and_measured_again() -> None:
+    recorded: list[Any] = []
+    off = Scripted("off", 1, lambda target, time: 0.5 if target == (2,) and time < 3 else 0.0, [])
+    routine = routine_of((off, ()), record=recorded.append)
+    before = routine.device.controls.of("x.amplitude", 2)
+    log = routine.maintain()
+    assert off.asked == {(0,): 1, (1,): 1, (2,): 3, (3,): 1, (4,): 1}
+    assert routine.device.controls.of("x.amplitude", 2) == pytest.approx(before + 0.002)
+    assert [update.knob.qubits for updates in recorded for update in updates] == [(2,), (2,)]
+    verdicts = [step.verdict for step in log.steps if step.target == (2,)]
+    assert verdicts == ["corrected", "corrected", "in tolerance"]
+    assert (log.experiments, log.spent.shots, log.failed) == (7, 700, set())
+
+
+def test_a_coarse_node_is_not_measured_again() -> None:
+    off = Scripted("off", 1, lambda target, time: 0.5, [])
+    device = Device(DeviceConfig(seed=7))
+    node = replace(Node(cast(Calibration, off)), verify=False)
+    log = Routine(DriftingBackend(device), [node]).maintain()
+    assert set(off.asked.values()) == {1}
+    assert not log.failed
+
+
+def test_data_that_make_no_sense_are_diagnosed() -> None:
+    journal: list[Any] = []
+    base = Scripted("base", 1, lambda target, time: 0.5 if time == 2 else 0.0, journal)
+    lost = Scripted("lost", 1, lambda target, time: None if target == (1,) and time == 1 else 0.0,
+                    journal)  # fmt: skip
+    log = routine_of((base, ()), (lost, ("base",))).maintain()
+    assert base.asked == {(0,): 1, (1,): 3, (2,): 1, (3,): 1, (4,): 1}  # found off, verified
+    assert lost.asked[(1,)] == 2
+    assert not log.failed
+
+
+def test_what_never_comes_within_tolerance_is_said_and_ends() -> None:
+    base = Scripted("base", 1, lambda target, time: 0.0, [])
+    lost = Scripted("lost", 1, lambda target, time: None if target == (3,) else 0.0, [])
+    log = routine_of((base, ()), (lost, ("base",)), attempts=4).maintain()
+    assert log.failed == {("lost", (3,))}
+    assert lost.asked[(3,)] == 4
+
+
+def test_a_check_ages_and_a_change_beneath_ends_it() -> None:
+    drifted = {"now": False}
+    base = Scripted("base", 1, lambda t, n: 0.5 if drifted.pop("now", False) else 0.0, [])
+    top = Scripted("top", 1, lambda target, time: 0.0, [])
+    routine = routine_of((base, ()), (top, ("base",)), max_age_s=1000.0)
+    drifted.clear()
+    routine.maintain()
+    routine.device.advance(900.0)
+    routine.maintain()
+    assert sum(base.asked.values()) + sum(top.asked.values()) == 10
+    routine.device.advance(200.0)
+    drifted["now"] = True  # the first qubit that is measured is off
+    routine.maintain()
+    assert base.asked[(0,)] == 3
+    assert sum(top.asked.values()) == 10
+
+
+def test_a_graph_out_of_order_is_refused() -> None:
+    top = Scripted("top", 1, lambda target, time: 0.0, [])
+    with pytest.raises(ValueError, match="top needs base, which must stand before it"):
+        routine_of((top, ("base",)))
+
+
+def test_the_standard_graph_sets_every_knob_that_starts_wrong() -> None:
+    device = Device(DeviceConfig(seed=1))
+    set_by_it = {knob for node in standard_nodes("cz") for knob in node.calibration.knobs}
+    textbook = Device(DeviceConfig(seed=1, start={  # type: ignore[arg-type] # pydantic coerces
+        "amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
+        "duration_ns": 0}))  # fmt: skip
+    wrong = {knob.name for knob, value in device.controls.items()
+             if value != textbook.controls[knob]}  # fmt: skip
+    assert wrong <= set_by_it
+    assert {"readout.angle_rad", "readout.threshold"} <= set_by_it
