@@ -19,6 +19,7 @@ from calib.device import Device
 from calib.exact import Outcomes
 from calib.execution import Spent, execute
 from calib.gates import CrossResonancePulse, DrivePulse, FluxPulse, ReadoutPulse
+from calib.schedule import gate_play
 
 # Options that a Runtime backend takes and that change nothing here.
 _IGNORED = frozenset({"init_qubits", "rep_delay", "use_measure_esp"})
@@ -199,10 +200,14 @@ def _target(device: Device) -> Target:
     target = Target("a simulated processor", num_qubits=device.qubits, dt=1e-9,
                     qubit_properties=properties)  # fmt: skip
 
-    def lasting(gate: str, scale: float = 1.0) -> dict[tuple[int, ...], InstructionProperties]:
-        name = f"{gate}.duration_ns"
-        return {q: InstructionProperties(duration=scale * 1e-9 * controls.of(name, *q))
-                for q in (device.pairs if gate in ("cz", "ecr") else singles)}  # fmt: skip
+    def lasting(gate: str) -> dict[tuple[int, ...], InstructionProperties]:
+        on = device.pairs if gate in ("cz", "ecr") else singles
+        return {
+            qubits: InstructionProperties(
+                duration=1e-9 * gate_play(gate, qubits, controls).duration_ns
+            )
+            for qubits in on
+        }
 
     def fixed(duration_ns: float) -> dict[tuple[int, ...], InstructionProperties]:
         return {q: InstructionProperties(duration=duration_ns * 1e-9) for q in singles}
@@ -213,7 +218,11 @@ def _target(device: Device) -> Target:
     target.add_instruction(XGate(), lasting("x"))
     target.add_instruction(IGate(), fixed(timing.one_qubit_ns))
     target.add_instruction(Reset(), fixed(timing.reset_ns))
-    target.add_instruction(Measure(), lasting("readout"))
+    readout = {
+        qubit: InstructionProperties(duration=1e-9 * controls.of("readout.duration_ns", *qubit))
+        for qubit in singles
+    }
+    target.add_instruction(Measure(), readout)
     target.add_instruction(Delay(Parameter("duration")), dict.fromkeys(singles))
     target.add_instruction(DrivePulse(*free), dict.fromkeys(singles))
     target.add_instruction(ReadoutPulse(*free[:3]), dict.fromkeys(singles))
@@ -223,6 +232,6 @@ def _target(device: Device) -> Target:
         target.add_instruction(CZGate(), both)
         target.add_instruction(FluxPulse(*free[:4]), dict.fromkeys(both))
     else:
-        target.add_instruction(ECRGate(), lasting("ecr", 2.0))
+        target.add_instruction(ECRGate(), lasting("ecr"))
         target.add_instruction(CrossResonancePulse(*free), dict.fromkeys(device.pairs))
     return target

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from calib.channels import basis, transfer_matrix_of_superoperator, transfer_matrix_of_unitary
+from calib.exponentials import one_thread
 
 _NS_PER_US = 1e3
 
@@ -70,17 +71,19 @@ class Decoherence:
 
 def dissipator(decoherence: Decoherence, levels: int = 3) -> Tensor:
     """The Lindblad generator as a real matrix in `basis(levels)`, per ns, [..., L², L²]."""
-    lowering, raising, dephasing = decoherence.rates_per_ns()
+    return generator_of_rates(decoherence.rates_per_ns(), levels)
+
+
+def generator_of_rates(rates: Rates, levels: int = 3) -> Tensor:
+    """The same from the rates, [..., L², L²]."""
     parts = _dissipators(levels)
-    return sum(
-        (
-            rate[..., None, None] * part
-            for rate, part in zip((raising, dephasing), parts[1:], strict=True)
-        ),
-        lowering[..., None, None] * parts[0],
+    lowered, raised, dephased = (
+        rate[..., None, None] * part for rate, part in zip(rates, parts, strict=True)
     )
+    return lowered + raised + dephased
 
 
+@one_thread()
 def idle_transfer(
     duration_ns: Tensor | float,
     decoherence: Decoherence,

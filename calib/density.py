@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from calib.channels import basis, pair_basis
 
 Array = NDArray[np.float64]
+Number = TypeVar("Number", np.float64, np.complex128)
 
 
 def product_state(populations: Array) -> Array:
@@ -27,8 +29,14 @@ def product_state(populations: Array) -> Array:
     return state
 
 
-def apply(state: Array, matrix: Array, positions: tuple[int, ...]) -> Array:
-    """The state after a channel on one transmon ([L², L²]) or on two ([L⁴, L⁴], in that order)."""
+def apply(
+    state: NDArray[Number], matrix: NDArray[Number], positions: tuple[int, ...]
+) -> NDArray[Number]:
+    """The state after a channel on one transmon ([L², L²]) or on two ([L⁴, L⁴], in that order).
+
+    Amplitudes of pure states, one axis of size L for each transmon, take an operator likewise;
+    further axes behind are a batch.
+    """
     if len(positions) == 2 and positions[1] != positions[0] + 1:
         moved = np.moveaxis(state, positions, (0, 1))
         return np.moveaxis(apply(moved, matrix, (0, 1)), (0, 1), positions)
@@ -44,19 +52,6 @@ def level_probabilities(state: Array) -> Array:
         summed = np.tensordot(_diagonals(levels), populations, (1, axis))
         populations = np.asarray(np.moveaxis(summed, 0, axis), dtype=np.float64)
     return populations
-
-
-def marginal(state: Array, position: int) -> Array:
-    """The probabilities of one transmon's levels, [L]; their sum is the state's trace."""
-    probabilities = level_probabilities(state)
-    return probabilities.sum(axis=tuple(k for k in range(state.ndim) if k != position))
-
-
-def collapse(state: Array, position: int, found: int, left_in: int) -> Array:
-    """The unnormalised state after one transmon was found in a level and left in another."""
-    levels = round(state.shape[position] ** 0.5)
-    transition = np.outer(_diagonals(levels)[left_in], _diagonals(levels)[found])
-    return apply(state, transition, (position,))
 
 
 @functools.cache

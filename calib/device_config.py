@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -138,6 +138,23 @@ class DeviceConfig(_Frozen):
     drift: tuple[Drift, ...] = Field(default=(), description="how the physics changes in time")
     start: Start = Field(default=Start(), description="how far off the controls begin")
     timing: Timing = Field(default=Timing(), description="what an experiment costs in time")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_the_entangler(cls, table: Any) -> Any:
+        """Cross resonance wants a weak coupling and near frequencies (arXiv:1603.04821)."""
+        if not (isinstance(table, dict) and table.get("entangler") == "ecr"):
+            return table
+        suited: dict[str, dict[str, Any]] = {
+            "qubit": {
+                "frequency_ghz": {"mean": 4.9, "deviation": 0.006},
+                "group_step_ghz": {"mean": 0.1, "deviation": 0.006},
+            },
+            "pair": {"coupling_mhz": {"mean": 3.0, "deviation": 0.15}},
+        }
+        given = {name: table.get(name, {}) for name in suited}
+        return table | {name: suited[name] | values if isinstance(values, dict) else values
+                        for name, values in given.items()}  # fmt: skip
 
     @model_validator(mode="after")
     def _check_overrides(self) -> DeviceConfig:

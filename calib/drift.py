@@ -94,7 +94,8 @@ class Trajectory:
     gives for each parameter the qubits (q,) or pairs (a, b) that have it; the last axis of every
     array follows that order, and `batch` gives leading axes, for independent devices.
 
-    >>> drift = Drift(process={"kind": "ramp", "per_hour": 1.0}, absolute={"frequency_ghz": 2e-6})
+    >>> from calib.processes import Ramp
+    >>> drift = Drift(process=Ramp(per_hour=1.0), absolute={"frequency_ghz": 2e-6})
     >>> trajectory = Trajectory([drift], {"frequency_ghz": [(0,), (1,)]}, seed=7)
     >>> trajectory.at(7200.9)["frequency_ghz"].of(5.0).tolist()
     [5.000004, 5.000004]

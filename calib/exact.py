@@ -1,4 +1,4 @@
-"""Runs timed events on exact states of a few transmons, and draws shots."""
+"""Runs timed events on exact states of a few transmons that are read out at the end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib import density
+from calib.always_on import AlwaysOnZZ
 from calib.schedule import Event, Measure, Play, Timeline, VirtualZ
 from calib.topology import Pair
 
@@ -27,6 +28,12 @@ class Situation:
     zz_rad_per_ns: Mapping[Pair, float]  # the phase that |11⟩ gains, while nothing is played
     channels: Mapping[Play, NDArray[np.float64]]
     readout: Readout
+    gates: Mapping[Play, str]  # which plays are calibrated gates, at the settings in force
+
+    @property
+    def levels(self) -> int:
+        """How many levels each transmon has."""
+        return self.populations.shape[1]
 
 
 @dataclass(frozen=True)
@@ -72,150 +79,78 @@ def run(
     outcomes: Outcomes,
     rng: np.random.Generator,
 ) -> None:
-    """Runs the events of one set of qubits; writes what its readouts showed into `outcomes`."""
-    events = [event for event in timeline.events if set(event.action.qubits) <= set(group)]
-    tail = _tail(events)
-    register = _Register(group, situation)
-    start = density.product_state(situation.populations[list(group)])
-    branches = [_Branch(start, np.arange(len(outcomes.bits)))]
-    for k, event in enumerate(events):
-        if not isinstance(event.action, Measure):
-            for branch in branches:
-                branch.state = register.evolve(branch.state, event)
-            register.mark(event)
-        elif k < tail:
-            for branch in branches:
-                branch.state = register.evolve(branch.state, event)
-            register.mark(event)
-            branches = [
-                part
-                for branch in branches
-                for part in _measure(branch, event.action, register, outcomes, rng)
-            ]
-    last = [event.action for event in events[tail:] if isinstance(event.action, Measure)]
-    for branch in branches:
-        _measure_all(branch, last, register, outcomes, rng)
+    """Runs the events of one set of qubits; writes what its readouts showed into `outcomes`.
 
-
-@dataclass
-class _Branch:
-    """The state of those shots whose readouts went alike; its trace is 1."""
-
-    state: NDArray[np.float64]
-    shots: NDArray[np.int64]
-
-
-class _Register:
-    """Positions of the qubits in the state, and since when each coupled pair has not been turned.
-
-    An always-on ZZ commutes with idling and virtual Zs; around a gate on [t, t + T] it is applied
-    up to the middle, an error of second order in ζT (ζT ≈ 1e-3 for 5 kHz and 32 ns).
+    Qubits must be read out at the end only (`reads_at_the_end`).
     """
+    events = events_of(timeline, group)
+    state = final_state(events, group, situation)
+    measures = [event.action for event in events if isinstance(event.action, Measure)]
+    _measure(state, group, measures, situation.readout, outcomes, rng)
 
-    def __init__(self, group: tuple[int, ...], situation: Situation) -> None:
-        self.position = {qubit: k for k, qubit in enumerate(group)}
-        self.situation = situation
-        self.levels = situation.populations.shape[1]
-        self.turned_until_ns = {
-            pair: 0.0
-            for pair, rate in situation.zz_rad_per_ns.items()
-            if rate and set(pair) <= set(group)
-        }
 
-    def evolve(self, state: NDArray[np.float64], event: Event) -> NDArray[np.float64]:
-        """The state after the event's channel, the ZZ before it included."""
+def final_state(
+    events: Sequence[Event], group: tuple[int, ...], situation: Situation
+) -> NDArray[np.float64]:
+    """The state after these events, readouts left out, [L²]·k in the order of the group."""
+    position = {qubit: k for k, qubit in enumerate(group)}
+    zz = AlwaysOnZZ(situation.zz_rad_per_ns, group)
+    state = density.product_state(situation.populations[list(group)])
+    for event in events:
+        action = event.action
+        for (a, b), angle in zz.turns(event).items():
+            turn = density.zz_rotation(round(angle, 12), situation.levels)
+            state = density.apply(state, turn, (position[a], position[b]))
+        if not isinstance(action, Measure):
+            places = tuple(position[qubit] for qubit in action.qubits)
+            state = density.apply(state, _matrix(action, situation), places)
+    return state
+
+
+def events_of(timeline: Timeline, group: tuple[int, ...]) -> list[Event]:
+    """The events of one set of qubits, in order of time."""
+    return [event for event in timeline.events if set(event.action.qubits) <= set(group)]
+
+
+def reads_at_the_end(events: Sequence[Event]) -> bool:
+    """Whether nothing happens to a qubit after its readout, but for virtual Zs."""
+    read: set[int] = set()
+    for event in events:
         action = event.action
         if isinstance(action, VirtualZ):
-            turn = density.z_rotation(-action.angle_rad, self.levels)
-            return density.apply(state, turn, (self.position[action.qubits[0]],))
-        if not (isinstance(action, Play) and action.kind == "idle"):
-            state = self._turn(state, event)
-        if isinstance(action, Play):
-            places = tuple(self.position[qubit] for qubit in action.qubits)
-            state = density.apply(state, self.situation.channels[action], places)
-        return state
-
-    def mark(self, event: Event) -> None:
-        """Notes until when the pairs that the event touches have been turned."""
-        for pair, until in self._due(event).items():
-            self.turned_until_ns[pair] = until
-
-    def _turn(self, state: NDArray[np.float64], event: Event) -> NDArray[np.float64]:
-        for pair, until in self._due(event).items():
-            angle = self.situation.zz_rad_per_ns[pair] * (until - self.turned_until_ns[pair])
-            if angle > 0 or angle < 0:
-                turn = density.zz_rotation(round(angle, 12), self.levels)
-                state = density.apply(state, turn, (self.position[pair[0]], self.position[pair[1]]))
-        return state
-
-    def _due(self, event: Event) -> dict[Pair, float]:
-        """Until when each pair that this event touches must be turned."""
-        action = event.action
-        if isinstance(action, VirtualZ) or (isinstance(action, Play) and action.kind == "idle"):
-            return {}
-        due = {}
-        for pair in self.turned_until_ns:
-            if set(pair) == set(action.qubits):
-                due[pair] = event.start_ns + action.duration_ns  # the gate contains its own ZZ
-            elif set(pair) & set(action.qubits):
-                due[pair] = event.start_ns + action.duration_ns / 2
-        return due
+            continue
+        if read & set(action.qubits):
+            return False
+        if isinstance(action, Measure):
+            read.update(action.qubits)
+    return True
 
 
-def _tail(events: Sequence[Event]) -> int:
-    """The index from which on there are only last readouts of different qubits, and idling."""
-    seen: set[int] = set()
-    for k in range(len(events) - 1, -1, -1):
-        action = events[k].action
-        if isinstance(action, Measure) and action.qubits[0] not in seen:
-            seen.add(action.qubits[0])
-        elif not (isinstance(action, VirtualZ) or
-                  (isinstance(action, Play) and action.kind == "idle")):  # fmt: skip
-            return k + 1
-    return 0
+def _matrix(action: Play | VirtualZ, situation: Situation) -> NDArray[np.float64]:
+    if isinstance(action, VirtualZ):
+        return density.z_rotation(-action.angle_rad, situation.levels)
+    return situation.channels[action]
 
 
 def _measure(
-    branch: _Branch,
-    measure: Measure,
-    register: _Register,
-    outcomes: Outcomes,
-    rng: np.random.Generator,
-) -> list[_Branch]:
-    """Reads one qubit in mid-circuit: the shots part by the level found and the level left in."""
-    place = register.position[measure.qubits[0]]
-    found = _draw(density.marginal(branch.state, place), len(branch.shots), rng)
-    iq, bits, after = register.situation.readout(measure, found, rng)
-    outcomes.iq[branch.shots, measure.clbit] = iq
-    outcomes.bits[branch.shots, measure.clbit] = bits
-    parts = []
-    for level, left in sorted(set(zip(found.tolist(), after.tolist(), strict=True))):
-        chosen = (found == level) & (after == left)
-        state = density.collapse(branch.state, place, level, left)
-        parts.append(
-            _Branch(state / density.level_probabilities(state).sum(), branch.shots[chosen])
-        )
-    return parts
-
-
-def _measure_all(
-    branch: _Branch,
+    state: NDArray[np.float64],
+    group: tuple[int, ...],
     measures: Sequence[Measure],
-    register: _Register,
+    readout: Readout,
     outcomes: Outcomes,
     rng: np.random.Generator,
 ) -> None:
     """Reads several qubits at the end: their levels are drawn together."""
     if not measures:
         return
-    probabilities = density.level_probabilities(branch.state)
-    drawn = _draw(probabilities.ravel(), len(branch.shots), rng)
+    probabilities = density.level_probabilities(state)
+    drawn = _draw(probabilities.ravel(), len(outcomes.bits), rng)
     levels = np.unravel_index(drawn, probabilities.shape)
     for measure in measures:
-        found = levels[register.position[measure.qubits[0]]].astype(np.int64)
-        iq, bits, _ = register.situation.readout(measure, found, rng)
-        outcomes.iq[branch.shots, measure.clbit] = iq
-        outcomes.bits[branch.shots, measure.clbit] = bits
+        found = levels[group.index(measure.qubits[0])].astype(np.int64)
+        iq, bits, _ = readout(measure, found, rng)
+        outcomes.iq[:, measure.clbit] = iq
+        outcomes.bits[:, measure.clbit] = bits
 
 
 def _draw(

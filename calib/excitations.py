@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from calib.channels import basis
+from calib.decoherence import lowering
 
 
 class Sector(NamedTuple):
@@ -45,6 +46,14 @@ def from_groups(blocks: Tensor, levels: int) -> Tensor:
     states = state_groups(levels)
     whole[..., states[:, :, None], states[:, None, :]] = blocks
     return whole
+
+
+@functools.cache
+def exchange(levels: int) -> Tensor:
+    """a†b + ab† in groups, [L, L, L]."""
+    lift = torch.kron(lowering(levels).mH.contiguous(), lowering(levels)).real
+    states = state_groups(levels)
+    return (lift + lift.T)[states[:, :, None], states[:, None, :]]
 
 
 @functools.cache

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
-from calib import exact
+from calib import exact, trajectories, twirled
+from calib.always_on import split_idles
 from calib.device import Device
 from calib.exact import Outcomes, Readout, Situation
-from calib.play_channels import channels, thermal_populations
+from calib.play_channels import Moments, channels, static_zz_khz, thermal_populations
 from calib.readout import Discriminator, ReadoutPulse, Resonator, sample_iq
-from calib.schedule import Measure, Play, Timeline, timeline
+from calib.schedule import Measure, Play, Timeline, gate_play, timeline
+from calib.topology import Pair
 from calib.truth import Truth
+
+_Simulator: TypeAlias = Callable[
+    [Timeline, tuple[int, ...], Situation, Outcomes, np.random.Generator], None
+]
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class _Job:
     def __init__(
         self, device: Device, plans: Sequence[Timeline], times_s: Sequence[float], exact_qubits: int
     ) -> None:
-        self.device, self.plans, self.exact_qubits = device, plans, exact_qubits
+        self.device, self.exact_qubits = device, exact_qubits
         first_of_tick: dict[int, float] = {}
         for time in times_s:
             first_of_tick.setdefault(device.tick(time), time)
@@ -77,10 +84,16 @@ class _Job:
         self.moment_of = [numbers[device.tick(time)] for time in times_s]
         self.moments = device.moments(list(first_of_tick.values()))
         self.groups = [exact.components(plan, device.pairs, exact_qubits) for plan in plans]
+        self.plans = [
+            # Twirled, the phases of a wait must stay in one piece.
+            plan if max(map(len, groups), default=0) > exact_qubits
+            else split_idles(plan, _zz_rad_per_ns(device, self.moments.truths[moment]))
+            for plan, groups, moment in zip(plans, self.groups, self.moment_of, strict=True)
+        ]  # fmt: skip
         self.channels = channels(
             [
                 (moment, event.action)
-                for moment, plan in zip(self.moment_of, plans, strict=True)
+                for moment, plan in zip(self.moment_of, self.plans, strict=True)
                 for event in plan.events
                 if isinstance(event.action, Play)
             ],
@@ -94,20 +107,39 @@ class _Job:
         plan, moment = self.plans[k], self.moment_of[k]
         outcomes = Outcomes.empty(shots, plan.clbits)
         played = {event.action for event in plan.events if isinstance(event.action, Play)}
-        situation = _situation(
-            self.device,
-            self.moments.truths[moment],
-            {play: self.channels[moment, play] for play in played},
-        )
+        found = {play: self.channels[moment, play] for play in played}
+        situation = _situation(self.device, self.moments, moment, found)
         for group in self.groups[k]:
-            exact.run(plan, group, situation, outcomes, rng)
+            self._simulator(plan, group)(plan, group, situation, outcomes, rng)
         return outcomes
 
+    def _simulator(self, plan: Timeline, group: tuple[int, ...]) -> _Simulator:
+        if len(group) > self.exact_qubits:
+            return twirled.run
+        at_the_end = exact.reads_at_the_end(exact.events_of(plan, group))
+        return exact.run if at_the_end else trajectories.run
 
-def _situation(device: Device, truth: Truth, played: dict[Play, NDArray[np.float64]]) -> Situation:
-    rates = truth.pair["zz_khz"] * 2e-6 * np.pi
+
+def _situation(
+    device: Device, moments: Moments, moment: int, played: dict[Play, NDArray[np.float64]]
+) -> Situation:
+    truth = moments.truths[moment]
+    is_fixed = device.config.entangler == "ecr"  # the coupling cannot be turned off
+    zz_khz = static_zz_khz(moments, moment) if is_fixed else truth.pair["zz_khz"]
+    rates = zz_khz * 2e-6 * np.pi
     zz = dict(zip(device.pairs, rates.tolist(), strict=True))
-    return Situation(thermal_populations(truth), zz, played, _readout(device, truth))
+    gates = {
+        gate_play(knob.name.split(".")[0], knob.qubits, device.controls): knob.name.split(".")[0]
+        for knob in device.controls
+        if knob.name in ("sx.amplitude", "x.amplitude", "cz.amplitude", "ecr.amplitude")
+    }
+    return Situation(thermal_populations(truth), _zz_rad_per_ns(device, truth), played,
+                     _readout(device, truth), gates)  # fmt: skip
+
+
+def _zz_rad_per_ns(device: Device, truth: Truth) -> dict[Pair, float]:
+    rates = truth.pair["zz_khz"] * 2e-6 * np.pi
+    return dict(zip(device.pairs, rates.tolist(), strict=True))
 
 
 def _readout(device: Device, truth: Truth) -> Readout:

@@ -93,14 +93,15 @@ def _check_place(file: pathlib.Path, access: Access) -> None:
 
 
 def _open_to_read(file: pathlib.Path) -> sqlite3.Connection:
-    try:
-        return _opened(file, "mode=ro")
-    except sqlite3.OperationalError:
-        # In a folder that we cannot write to, a WAL database opens only as immutable; that is
-        # sound while it has no -wal file, that is while nobody has it open to write.
-        if _has_wal(file):
-            raise
-        return _opened(file, "mode=ro&immutable=1")
+    # "rw" with writing forbidden: a connection opened as "ro" leaves its -wal and -shm behind.
+    for query in ("mode=rw", "mode=ro"):
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection = _opened(file, query)
+            connection.execute("PRAGMA query_only=ON")
+            return connection
+    # In a folder that we cannot write to, a WAL database opens only as immutable; that is sound
+    # while it has no -wal file, that is while nobody has it open to write.
+    return _opened(file, "mode=ro" if _has_wal(file) else "mode=ro&immutable=1")
 
 
 def _opened(file: pathlib.Path, query: str) -> sqlite3.Connection:

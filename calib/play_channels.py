@@ -10,8 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calib.cross_resonance import (
+    ControlFlip,
+    CrossResonancePair,
+    CrossResonanceTone,
+    cross_resonance_transfer,
+    echoed_transfer,
+    static_zz_mhz,
+)
 from calib.decoherence import Decoherence, idle_transfer
 from calib.density import product_state
+from calib.exponentials import one_thread
 from calib.pair import CoupledPair, CouplerPulse, coupler_transfer
 from calib.pulses import DragPulse, Envelope
 from calib.schedule import Play
@@ -21,6 +30,7 @@ from calib.truth import Truth
 
 Array = NDArray[np.float64]
 LEVELS = 3
+_AT_ONCE = 96  # channels in one call: more of the pairs' no longer fit the cache
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ def thermal_populations(truth: Truth) -> Array:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
+@one_thread()
 def channels(plays: Sequence[tuple[int, Play]], moments: Moments) -> dict[tuple[int, Play], Array]:
     """The transfer matrix of each play at each moment's number, [9, 9] or [81, 81].
 
@@ -78,7 +89,9 @@ def channels(plays: Sequence[tuple[int, Play]], moments: Moments) -> dict[tuple[
         groups.setdefault((play.kind, play.settings[-1] if play.kind == "drive" else 0.0), [])
         groups[play.kind, play.settings[-1] if play.kind == "drive" else 0.0].append(item)
     found: dict[tuple[int, Play], Array] = {}
-    for (kind, _), items in groups.items():
+    parts = [(kind, items[k : k + _AT_ONCE]) for (kind, _), items in groups.items()
+             for k in range(0, len(items), _AT_ONCE)]  # fmt: skip
+    for kind, items in parts:
         batch = _Batch([k for k, _ in items], [play for _, play in items], moments)
         found.update(zip(items, _KINDS[kind](batch).numpy(), strict=True))
     return found
@@ -148,6 +161,52 @@ def _flux(batch: _Batch) -> Tensor:
     )
 
 
+def _crossed(batch: _Batch) -> CrossResonancePair:
+    return CrossResonancePair(
+        batch.of("frequency_ghz", 0), batch.of("frequency_ghz", 1),
+        batch.of("anharmonicity_mhz", 0), batch.of("anharmonicity_mhz", 1),
+        batch.of_pair("coupling_mhz"), batch.of("rabi_mhz", 0), batch.of("rabi_mhz", 1),
+        batch.of_pair("crosstalk"), batch.of_pair("crosstalk_phase_rad"),
+    )  # fmt: skip
+
+
+def _tone(batch: _Batch) -> CrossResonanceTone:
+    return CrossResonanceTone(
+        batch.setting(0), batch.setting(1), batch.setting(2), batch.setting(3), batch.setting(4)
+    )
+
+
+def _cr(batch: _Batch) -> Tensor:
+    return cross_resonance_transfer(
+        _crossed(batch),
+        _tone(batch),
+        decoherence=(batch.decoherence(0), batch.decoherence(1)),
+        detuning_mhz=(batch.detuning_mhz(0), batch.detuning_mhz(1)),
+        levels=LEVELS,
+    )
+
+
+def _ecr(batch: _Batch) -> Tensor:
+    flips = [Play("drive", play.qubits[:1], play.settings[5:]) for play in batch.plays]
+    found = channels(list(zip(batch.at, flips, strict=True)), batch.moments)
+    actions = [found[item] for item in zip(batch.at, flips, strict=True)]
+    return echoed_transfer(
+        _crossed(batch),
+        _tone(batch),
+        ControlFlip(torch.from_numpy(np.stack(actions)), batch.setting(9)),
+        decoherence=(batch.decoherence(0), batch.decoherence(1)),
+        detuning_mhz=(batch.detuning_mhz(0), batch.detuning_mhz(1)),
+        levels=LEVELS,
+    )
+
+
+def static_zz_khz(moments: Moments, at: int) -> Array:
+    """What a fixed coupling leaves on between plays, [pairs], for a cross-resonance device."""
+    plays = [Play("cr", pair, ()) for pair in moments.pairs]
+    batch = _Batch([at] * len(plays), plays, moments)
+    return (static_zz_mhz(_crossed(batch), levels=LEVELS) * 1e3).numpy()
+
+
 def _reset(batch: _Batch) -> Tensor:
     """Whatever the state was, the qubit is left as at rest."""
     rests = []
@@ -162,5 +221,7 @@ _KINDS: Mapping[str, Callable[[_Batch], Tensor]] = {
     "drive": _drive,
     "idle": _idle,
     "flux": _flux,
+    "cr": _cr,
+    "ecr": _ecr,
     "reset": _reset,
 }

@@ -37,7 +37,7 @@ class Resonator:
     kappa_mhz: ArrayLike = 2.0
     photons: ArrayLike = 40.0
     critical_photons: ArrayLike = 40.0
-    induced_per_us: ArrayLike = 0.3
+    induced_per_us: ArrayLike = 2.0
     efficiency: ArrayLike = 0.05
     cable_phase_rad: ArrayLike = 0.0
     higher_shift: ArrayLike = 1.3
@@ -117,7 +117,7 @@ def mean_points(resonator: Resonator, pulse: ReadoutPulse, *, levels: int = 3) -
 
     >>> pulse = ReadoutPulse(amplitude=0.5, frequency_ghz=7.0, duration_ns=1e6)
     >>> mean_points(Resonator(), pulse).round(2).tolist()
-    [(0.25-0.25j), (0.25+0.25j), (0.09+0.19j)]
+    [(0.25-0.25j), (0.25+0.25j), (0.08+0.18j)]
     """
     motion = _Motion.of(resonator, pulse, levels)
     duration_ns = motion.duration_ns[..., None]
@@ -193,17 +193,17 @@ def transition_rates_per_ns(
 ) -> Array:
     """Rates of jumps between levels while the tone plays, [..., from L, to L], 0 on the diagonal.
 
-    Level n decays with n/T1. Photons excite it with (n + 1) · `induced_per_us` (n̄/n_crit)², n̄
-    being the number of photons that its own response holds: a smooth stand-in for
-    measurement-induced state transitions (D. Sank et al., arXiv:1606.05721), which limit the
-    amplitude on real devices.
+    Level n decays with n/T1. Photons excite it with (n + 1) · `induced_per_us` (n̄/n_crit)⁴, n̄
+    being the number of photons that its own response holds: a stand-in for measurement-induced
+    state transitions (D. Sank et al., arXiv:1606.05721), which set in steeply and limit the
+    amplitude on real devices; the fourth power is a choice, not a fit.
     """
     motion = _Motion.of(resonator, pulse, levels)
     t1, photons, critical, induced = _arrays(
         t1_us, resonator.photons, resonator.critical_photons, resonator.induced_per_us
     )
     relative = (photons / critical)[..., None] * np.abs(motion.steady) ** 2
-    up = 1e-3 * induced[..., None] * relative**2 * np.arange(1, levels + 1)
+    up = 1e-3 * induced[..., None] * relative**4 * np.arange(1, levels + 1)
     down = 1e-3 / t1[..., None] * np.arange(levels)
     up, down = np.broadcast_arrays(up, down)
     rates = np.zeros((*up.shape, levels))
@@ -239,7 +239,8 @@ def outcome_and_level(
     """Joint probability of outcome and level afterwards, given the level before, [..., L, 2, L].
 
     Integrates over the times of the first two jumps; a qubit that jumped twice stays where it is,
-    which is wrong by the chance of three jumps, (duration · rate)³/6.
+    which is wrong by the chance of three jumps, (duration · rate)³/6. The quadrature itself is
+    good to 1e-5 at T1 = 180 µs and 5e-5 at 30 µs, for durations up to 3 µs.
     """
     story = _Story.of(resonator, pulse, t1_us, discriminator, levels)
     batch = story.noise.shape

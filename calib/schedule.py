@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -30,7 +31,7 @@ class Play(NamedTuple):
     def duration_ns(self) -> float:
         """How long it takes."""
         if self.kind == "ecr":
-            return 2 * (self.settings[4] + self.settings[9])
+            return 2 * self.settings[4] + self.settings[9]  # tone, X, tone
         return self.settings[1 if self.kind == "flux" else -1]
 
 
@@ -164,8 +165,12 @@ def _vocabulary(
 ) -> dict[str, _Word]:
     """What each instruction's name means with the controls in force."""
 
+    @functools.cache  # long circuits repeat few gates
+    def calibrated(gate: str, qubits: tuple[int, ...]) -> Play:
+        return gate_play(gate, qubits, controls)
+
     def drive(gate: str) -> _Word:
-        return lambda qubits, _given, _clbits: gate_play(gate, qubits, controls)
+        return lambda qubits, _given, _clbits: calibrated(gate, qubits)
 
     def coupled(qubits: tuple[int, ...]) -> Pair:
         pair = pairs.get(frozenset(qubits))
@@ -176,7 +181,7 @@ def _vocabulary(
     def flux(qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]) -> Play:
         pair = coupled(qubits)
         if not given:
-            return gate_play("cz", pair, controls)
+            return calibrated("cz", pair)
         amplitude, duration, first, second = given
         # Given phases belong to the qubits in the order of the instruction.
         phases = (first, second) if pair == qubits else (second, first)
@@ -186,7 +191,7 @@ def _vocabulary(
         pair = coupled(qubits)
         if pair != qubits:
             raise ValueError(f"cross resonance on {qubits}: qubit {pair[0]} is the control")
-        return Play("cr", pair, given) if given else gate_play("ecr", pair, controls)
+        return Play("cr", pair, given) if given else calibrated("ecr", pair)
 
     def measure(
         qubits: tuple[int, ...], given: tuple[float, ...], clbits: tuple[int, ...]

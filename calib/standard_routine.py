@@ -55,6 +55,6 @@ def _cz_nodes() -> tuple[Node, ...]:
              7 * day, verify=False),
         Node(replace(cz_leakage(), name="cz_cycle"), ("cz_resonance",), 7 * day, verify=False),
         Node(cz_leakage(span_ns=3.0, tolerance=6e-5), ("cz_cycle",), 6 * _HOUR_S),
-        Node(cz_amplitude(tolerance_rad=0.008), ("cz_leakage",), _HOUR_S),
+        Node(cz_amplitude(tolerance_rad=0.008), ("cz_leakage",), 0.5 * _HOUR_S),
         Node(cz_phases(tolerance_rad=0.006), ("cz_amplitude",), 0.5 * _HOUR_S),
     )  # fmt: skip

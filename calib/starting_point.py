@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from calib.controls import Knob
+from calib.cross_resonance import CrossResonanceTone
 from calib.device_config import DeviceConfig, Start
 from calib.pair import CouplerPulse
 from calib.pulses import DragPulse
@@ -24,8 +25,9 @@ def textbook_controls(
         values |= _of_qubit({name: float(column[qubit]) for name, column in truth.qubit.items()},
                             qubit, config)  # fmt: skip
     for number, pair in enumerate(pairs):
-        values |= _of_pair({name: float(column[number]) for name, column in truth.pair.items()},
-                           pair, truth)  # fmt: skip
+        start = _of_cz if config.entangler == "cz" else _of_ecr
+        values |= start({name: float(column[number]) for name, column in truth.pair.items()},
+                        pair, truth)  # fmt: skip
     return values
 
 
@@ -47,7 +49,7 @@ def _of_qubit(truth: dict[str, float], qubit: int, config: DeviceConfig) -> dict
     return {Knob(name, (qubit,)): value for name, value in values.items()}
 
 
-def _of_pair(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, float]:
+def _of_cz(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, float]:
     upper, lower = pair
     frequency, anharmonicity = device.qubit["frequency_ghz"], device.qubit["anharmonicity_mhz"]
     # |11⟩ and |20⟩ meet where the upper qubit has come down to the lower one less α.
@@ -63,6 +65,28 @@ def _of_pair(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, f
               "cz.duration_ns": cycle_ns + CouplerPulse(0.0, 0.0).ramp_ns,
               "cz.phase_a_rad": 0.0, "cz.phase_b_rad": 0.0}  # fmt: skip
     return {Knob(name, pair): value for name, value in values.items()}
+
+
+def _of_ecr(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, float]:
+    control, target = pair
+    frequency, alpha = device.qubit["frequency_ghz"], device.qubit["anharmonicity_mhz"][control]
+    apart_mhz = 1e3 * (frequency[control] - frequency[target])
+    if not 2 * truth["coupling_mhz"] < apart_mhz < abs(alpha):
+        raise ValueError(
+            f"pair {control}-{target}: the frequencies are {apart_mhz:.0f} MHz apart, expected "
+            f"{2 * truth['coupling_mhz']:.0f} to {abs(alpha):.0f}, where cross resonance works"
+        )
+    # ZX rate to first order (Magesan and Gambetta, arXiv:1804.04073), for a drive of 20 MHz;
+    # it is negative, so that the tone's phase is π. Both tones together make a quarter turn.
+    rate_mhz = truth["coupling_mhz"] * _CR_DRIVE_MHZ / apart_mhz * alpha / (alpha + apart_mhz)
+    ramp_ns = CrossResonanceTone(0.0, 0.0, 0.0, 0.0, 0.0).ramp_ns
+    values = {"ecr.amplitude": _CR_DRIVE_MHZ / device.qubit["rabi_mhz"][control],
+              "ecr.phase_rad": math.pi, "ecr.cancel_amplitude": 0.0, "ecr.cancel_phase_rad": 0.0,
+              "ecr.duration_ns": round(1e3 / (8 * rate_mhz) + ramp_ns)}  # fmt: skip
+    return {Knob(name, pair): float(value) for name, value in values.items()}
+
+
+_CR_DRIVE_MHZ = 20.0
 
 
 def miscalibrated(
@@ -81,7 +105,7 @@ def miscalibrated(
             value += uniform * start.drag_ns
         elif knob.name == "x.phase_rad":  # that of SX defines the frame
             value += uniform * start.axis_rad
-        elif kind in ("phase_a_rad", "phase_b_rad"):
+        elif kind in ("phase_a_rad", "phase_b_rad") or knob.name == "ecr.phase_rad":
             value += uniform * start.phase_rad
         elif knob.name == "cz.duration_ns":
             value += sign * start.duration_ns
