@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,10 +15,10 @@ from calib.always_on import split_idles
 from calib.device import Device
 from calib.exact import Outcomes, Readout, Situation
 from calib.play_channels import Moments, channels, static_zz_khz, thermal_populations
-from calib.readout import Discriminator, ReadoutPulse, Resonator, sample_iq
+from calib.readout import Discriminator, ReadoutPulse, sample_iq
 from calib.schedule import Measure, Play, Timeline, gate_play, timeline
 from calib.topology import Pair
-from calib.truth import Truth
+from calib.truth import Truth, resonator
 
 _Simulator: TypeAlias = Callable[
     [Timeline, tuple[int, ...], Situation, Outcomes, np.random.Generator], None
@@ -83,11 +83,12 @@ class _Job:
         numbers = {tick: number for number, tick in enumerate(first_of_tick)}
         self.moment_of = [numbers[device.tick(time)] for time in times_s]
         self.moments = device.moments(list(first_of_tick.values()))
+        self.zz = [_zz_rad_per_ns(device, self.moments, k) for k in range(len(numbers))]
         self.groups = [exact.components(plan, device.pairs, exact_qubits) for plan in plans]
         self.plans = [
             # Twirled, the phases of a wait must stay in one piece.
             plan if max(map(len, groups), default=0) > exact_qubits
-            else split_idles(plan, _zz_rad_per_ns(device, self.moments.truths[moment]))
+            else split_idles(plan, _zz_rad_per_ns(device, self.moments, moment))
             for plan, groups, moment in zip(plans, self.groups, self.moment_of, strict=True)
         ]  # fmt: skip
         self.channels = channels(
@@ -108,7 +109,7 @@ class _Job:
         outcomes = Outcomes.empty(shots, plan.clbits)
         played = {event.action for event in plan.events if isinstance(event.action, Play)}
         found = {play: self.channels[moment, play] for play in played}
-        situation = _situation(self.device, self.moments, moment, found)
+        situation = _situation(self.device, self.moments.truths[moment], self.zz[moment], found)
         for group in self.groups[k]:
             self._simulator(plan, group)(plan, group, situation, outcomes, rng)
         return outcomes
@@ -123,23 +124,21 @@ class _Job:
 def _situation(
     device: Device, moments: Moments, moment: int, played: dict[Play, NDArray[np.float64]]
 ) -> Situation:
-    truth = moments.truths[moment]
-    is_fixed = device.config.entangler == "ecr"  # the coupling cannot be turned off
-    zz_khz = static_zz_khz(moments, moment) if is_fixed else truth.pair["zz_khz"]
-    rates = zz_khz * 2e-6 * np.pi
-    zz = dict(zip(device.pairs, rates.tolist(), strict=True))
     gates = {
         gate_play(knob.name.split(".")[0], knob.qubits, device.controls): knob.name.split(".")[0]
         for knob in device.controls
         if knob.name in ("sx.amplitude", "x.amplitude", "cz.amplitude", "ecr.amplitude")
     }
-    return Situation(thermal_populations(truth), _zz_rad_per_ns(device, truth), played,
+    truth = moments.truths[moment]
+    return Situation(thermal_populations(truth), _zz_rad_per_ns(device, moments, moment), played,
                      _readout(device, truth), gates)  # fmt: skip
 
 
-def _zz_rad_per_ns(device: Device, truth: Truth) -> dict[Pair, float]:
-    rates = truth.pair["zz_khz"] * 2e-6 * np.pi
-    return dict(zip(device.pairs, rates.tolist(), strict=True))
+def _zz_rad_per_ns(device: Device, moments: Moments, moment: int) -> dict[Pair, float]:
+    is_fixed = device.config.entangler == "ecr"  # the coupling cannot be turned off
+    truth = moments.truths[moment]
+    zz_khz = static_zz_khz(moments, moment) if is_fixed else truth.pair["zz_khz"]
+    return dict(zip(device.pairs, (zz_khz * 2e-6 * np.pi).tolist(), strict=True))
 
 
 def _readout(device: Device, truth: Truth) -> Readout:
@@ -155,13 +154,6 @@ def _readout(device: Device, truth: Truth) -> Readout:
         return iq, discriminator(device, qubit).outcome(iq).astype(np.bool_), after
 
     return read
-
-
-def resonator(truth: Truth, qubit: int) -> Resonator:
-    """The readout resonator of a qubit: hidden from calibrators."""
-    values = {name: float(truth.qubit[name][qubit])
-              for name in ("chi_mhz", "kappa_mhz", "photons", "cable_phase_rad")}  # fmt: skip
-    return Resonator(frequency_ghz=float(truth.qubit["resonator_ghz"][qubit]), **values)
 
 
 def discriminator(device: Device, qubit: int) -> Discriminator:

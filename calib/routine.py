@@ -150,7 +150,8 @@ class Routine:
         self._note(node, target, conclusion, "in tolerance" if accepted else "corrected")
         if not accepted:
             self.device.controls.apply(list(conclusion.updates))
-            self.record(conclusion.updates)
+            if conclusion.updates:
+                self.record(conclusion.updates)
             self._changed_at_s[node.name, target] = self.device.time_s
         self._good_at_s[node.name, target] = self.device.time_s
         self.log.failed.discard((node.name, target))

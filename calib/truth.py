@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calib.device_config import DeviceConfig, PairPhysics, QubitPhysics, Spread
 from calib.drift import Deviation
+from calib.readout import Resonator
 from calib.topology import Graph, Pair
 
 Array = NDArray[np.float64]
@@ -43,6 +44,13 @@ class Truth:
         dephasing_us = drift("t2_us", _dephasing_us(self.qubit["t1_us"], self.qubit["t2_us"]))
         qubit["t2_us"] = 1 / (1 / dephasing_us + 0.5 / qubit["t1_us"])
         return Truth(qubit, {name: drift(name, values) for name, values in self.pair.items()})
+
+
+def resonator(truth: Truth, qubit: int) -> Resonator:
+    """The readout resonator of a qubit."""
+    values = {name: float(truth.qubit[name][qubit])
+              for name in ("chi_mhz", "kappa_mhz", "photons", "cable_phase_rad")}  # fmt: skip
+    return Resonator(frequency_ghz=float(truth.qubit["resonator_ghz"][qubit]), **values)
 
 
 def _dephasing_us(t1_us: Array, t2_us: Array) -> Array:

@@ -17,6 +17,8 @@ VERBS = {
     "compare": "several decoders on the very same shots: who is better, by how much, how surely",
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
+    "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",
+    "calibration": "a device's calibration history: what is in force, the log, undo, export",
 }
 
 _EPILOG = """\

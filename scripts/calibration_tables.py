@@ -1,0 +1,181 @@
+"""Tables of a calibration history for the terminal, and the JSON of an undo."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from calib.controls import Knob
+from calib.history import DeviceTime, Entry, Moment
+from calib.history_export import entry_data
+from scripts.table import aligned
+
+_MOST_DECIMALS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """The moment for which a table holds: ages count from it."""
+
+    change: int
+    utc: datetime
+    device_time_s: float | None
+
+
+def reference(entries: Iterable[Entry], at: Moment | None) -> Reference:
+    """The moment `at` on both clocks, as far as the entries in force then tell."""
+    newest = max((entry.change for entry in entries), key=lambda change: change.id)
+    utc, device_time_s = newest.utc, newest.device_time_s
+    if at is None:
+        utc = datetime.now(UTC)
+    elif isinstance(at, DeviceTime):
+        device_time_s = at.seconds
+    elif isinstance(at, datetime):
+        utc = at
+    return Reference(newest.id, utc, device_time_s)
+
+
+def state_table(device: str, state: Mapping[Knob, Entry], moment: Reference) -> str:
+    """What is in force: a block of lines for each qubit and pair."""
+    entries = list(state.values())
+    columns = {
+        "knob": [str(entry.knob) for entry in entries],
+        "value": [value_text(entry.value, entry.uncertainty) for entry in entries],
+        "±": [uncertainty_text(entry.uncertainty) for entry in entries],
+        "age": [age_text((moment.utc - entry.measured.utc).total_seconds()) for entry in entries],
+        "device age": [_device_age(entry, moment) for entry in entries],
+        "source": [entry.source for entry in entries],
+        "change": [str(entry.change.id) for entry in entries],
+        "run": [entry.measured.run for entry in entries],
+        "note": [_note(entry) for entry in entries],
+    }
+    header, rule, *lines = _table(columns).splitlines()
+    blocks = itertools.groupby(zip(entries, lines, strict=True), lambda pair: pair[0].knob.qubits)
+    text = "\n\n".join("\n".join(line for _, line in block) for _, block in blocks)
+    time_s = moment.device_time_s
+    device_time = "" if time_s is None else f", device time {time_s:,.6g} s"
+    said = f"{device}, {len(entries)} knobs, at {utc_text(moment.utc)} UTC{device_time}"
+    return f"{said}\n\n{header}\n{rule}\n{text}"
+
+
+def log_table(entries: Sequence[Entry]) -> str:
+    """The log, the newest entry first; columns in which nothing stands are left out."""
+    entries = entries[::-1]
+    times = [entry.change.device_time_s for entry in entries]
+    return _table({
+        "change": [str(entry.change.id) for entry in entries],
+        "time (UTC)": [utc_text(entry.change.utc) for entry in entries],
+        "device time": ["" if time is None else f"{time:,.6g} s" for time in times],
+        "knob": [str(entry.knob) for entry in entries],
+        "value": [value_text(entry.value, entry.uncertainty) for entry in entries],
+        "±": [uncertainty_text(entry.uncertainty) for entry in entries],
+        "moved by": [_moved(entry) for entry in entries],
+        "source": [entry.source for entry in entries],
+        "run": [entry.measured.run for entry in entries],
+        "note": [_note(entry) for entry in entries],
+    })  # fmt: skip
+
+
+def undo_table(moved: Mapping[Knob, tuple[Entry | None, Entry | None]]) -> str:
+    """What an undo changes: each knob before and after."""
+    before = [old for old, _ in moved.values()]
+    after = [new for _, new in moved.values()]
+    return _table({
+        "knob": [str(knob) for knob in moved],
+        "before": [_entry_text(entry) for entry in before],
+        "was from": [entry.source if entry else "" for entry in before],
+        "after": [_entry_text(entry) for entry in after],
+        "source": [entry.source if entry else "" for entry in after],
+        "measured in": [f"change {entry.measured.id}" if entry else "" for entry in after],
+        "at (UTC)": [utc_text(entry.measured.utc) if entry else "" for entry in after],
+    })  # fmt: skip
+
+
+def moved_data(moved: Mapping[Knob, tuple[Entry | None, Entry | None]]) -> dict[str, Any]:
+    """The same as plain data: `{NAME: {"before": ..., "after": ...}}`; None is no value."""
+    return {
+        str(knob): {
+            "before": entry_data(old) if old else None,
+            "after": entry_data(new) if new else None,
+        }
+        for knob, (old, new) in moved.items()
+    }
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> str:
+    kept = {name: cells for name, cells in columns.items() if any(cells)}
+    return aligned(list(kept), zip(*kept.values(), strict=True))
+
+
+def value_text(value: float | None, uncertainty: float | None) -> str:
+    """A value to two digits of its uncertainty, or to eight digits.
+
+    >>> value_text(4.98765432109, 1.2e-6)
+    '4.9876543'
+    """
+    if value is None:
+        return "withdrawn"
+    decimals = _decimals(uncertainty)
+    return f"{value:.8g}" if decimals is None else f"{value:.{decimals}f}"
+
+
+def uncertainty_text(uncertainty: float | None) -> str:
+    """An uncertainty to two digits, written out."""
+    decimals = _decimals(uncertainty)
+    if uncertainty is None or decimals is None:
+        return "" if uncertainty is None else f"{uncertainty:.2g}"
+    return f"{uncertainty:.{decimals}f}"
+
+
+def _decimals(uncertainty: float | None) -> int | None:
+    """Decimals that show two digits of an uncertainty; None where there are none or too many."""
+    if not uncertainty:
+        return None
+    decimals = max(1 - math.floor(math.log10(uncertainty)), 0)
+    return decimals if decimals <= _MOST_DECIMALS else None
+
+
+def age_text(seconds: float) -> str:
+    """An age as people say it.
+
+    >>> age_text(7300)
+    '2.0 h'
+    """
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if abs(seconds) >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def utc_text(moment: datetime) -> str:
+    """A time to the second, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _entry_text(entry: Entry | None) -> str:
+    if entry is None:
+        return "no value"
+    plus_minus = f" ± {uncertainty_text(entry.uncertainty)}" if entry.uncertainty else ""
+    return value_text(entry.value, entry.uncertainty) + plus_minus
+
+
+def _device_age(entry: Entry, moment: Reference) -> str:
+    if moment.device_time_s is None or entry.measured.device_time_s is None:
+        return ""
+    return age_text(moment.device_time_s - entry.measured.device_time_s)
+
+
+def _moved(entry: Entry) -> str:
+    if entry.value is None or entry.previous is None:
+        return ""
+    return f"{entry.value - entry.previous:+.2g}"
+
+
+def _note(entry: Entry) -> str:
+    restored = entry.change.restores
+    undone = "" if restored is None else f"undo to {restored}"
+    return ": ".join(filter(None, (undone, entry.change.comment)))
