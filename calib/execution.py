@@ -88,7 +88,7 @@ class _Job:
         self.plans = [
             # Twirled, the phases of a wait must stay in one piece.
             plan if max(map(len, groups), default=0) > exact_qubits
-            else split_idles(plan, _zz_rad_per_ns(device, self.moments, moment))
+            else split_idles(plan, self.zz[moment])
             for plan, groups, moment in zip(plans, self.groups, self.moment_of, strict=True)
         ]  # fmt: skip
         self.channels = channels(
@@ -122,16 +122,17 @@ class _Job:
 
 
 def _situation(
-    device: Device, moments: Moments, moment: int, played: dict[Play, NDArray[np.float64]]
+    device: Device,
+    truth: Truth,
+    zz: Mapping[Pair, float],
+    played: dict[Play, NDArray[np.float64]],
 ) -> Situation:
     gates = {
         gate_play(knob.name.split(".")[0], knob.qubits, device.controls): knob.name.split(".")[0]
         for knob in device.controls
         if knob.name in ("sx.amplitude", "x.amplitude", "cz.amplitude", "ecr.amplitude")
     }
-    truth = moments.truths[moment]
-    return Situation(thermal_populations(truth), _zz_rad_per_ns(device, moments, moment), played,
-                     _readout(device, truth), gates)  # fmt: skip
+    return Situation(thermal_populations(truth), zz, played, _readout(device, truth), gates)
 
 
 def _zz_rad_per_ns(device: Device, moments: Moments, moment: int) -> dict[Pair, float]:
