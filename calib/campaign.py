@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from calib.backend import DriftingBackend
 from calib.controls import Controls, Update
@@ -32,12 +32,6 @@ class CampaignConfig(BaseModel):
     every_minutes: float = Field(
         default=30.0, gt=0, description="device time between two looks at it"
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> CampaignConfig:
-        if self.device.entangler != "cz":
-            raise ValueError("device.entangler: the standard routine knows 'cz' so far, got 'ecr'")
-        return self
 
 
 @dataclass(frozen=True)

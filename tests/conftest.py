@@ -1,4 +1,4 @@
-"""The same examples in every run: a test that fails today fails tomorrow, and none fails by luck."""
+"""The same hypothesis examples in every run: none fails by luck."""
 
 from hypothesis import settings
 
