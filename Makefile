@@ -44,6 +44,8 @@ docs: install
 	$(BIN)/syndrift demo --out runs/readme
 	mkdir -p docs/pictures
 	cp runs/readme/ler.png runs/readme/ler-dark.png runs/readme/ler.csv docs/pictures/
+	$(BIN)/syndrift calibrate configs/calibrate.toml --out runs/readme/day --history runs/readme/day.sqlite
+	cp runs/readme/day/upkeep.png runs/readme/day/upkeep-dark.png runs/readme/day/upkeep.csv docs/pictures/
 
 clean:
 	rm -rf .venv build dist *.egg-info

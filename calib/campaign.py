@@ -5,18 +5,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calib.backend import DriftingBackend
 from calib.controls import Controls, Update
 from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.execution import Spent
+from calib.from_backend import config_like, fake_backend
 from calib.history import History
 from calib.judge import GateError, gate_errors
 from calib.routine import Log, Routine
 from calib.standard_routine import standard_nodes
+
+
+class Like(BaseModel):
+    """A fake IBM backend whose couplings, T1, T2 and gate lengths the device takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str = Field(description="a snapshot in qiskit-ibm-runtime, such as fake_marrakesh")
+    qubits: tuple[int, ...] | None = Field(
+        default=None, description="a part of it, renumbered from 0 in this order (default: all)"
+    )
 
 
 class CampaignConfig(BaseModel):
@@ -25,6 +38,9 @@ class CampaignConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str = Field(default="Calibration", description="heads the pictures and the table")
+    like: Like | None = Field(
+        default=None, description="begin from an IBM backend; `device` says what is different"
+    )
     device: DeviceConfig = Field(default=DeviceConfig(), description="the simulated device")
     hours: float = Field(
         default=0.0, ge=0, description="device time to keep it calibrated after it was brought up"
@@ -32,6 +48,20 @@ class CampaignConfig(BaseModel):
     every_minutes: float = Field(
         default=30.0, gt=0, description="device time between two looks at it"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or table.get("like") is None:
+            return table
+        like, device = Like.model_validate(table["like"]), table.get("device", {})
+        settings = device.model_dump(mode="json") if isinstance(device, BaseModel) else device
+        base = config_like(fake_backend(like.backend), qubits=like.qubits)
+        found = base.model_dump(mode="json")  # as from TOML: qubits' numbers are text
+        for name, value in settings.items():
+            merges = isinstance(value, dict) and isinstance(found.get(name), dict)
+            found[name] = found[name] | value if merges else value
+        return table | {"device": found}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ first steps:
   syndrift explain --out runs/one-shot                what decoding is, on one shot
   syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
   syndrift evaluate configs/surface_smoke.toml        your own sweep starts from a config
+  syndrift calibrate configs/calibrate_smoke.toml     two qubits from a guess to the limit
 
 `syndrift VERB --help` explains a verb. Results go to a folder under runs/, or to --out DIR.
 exit status: 0 success, 1 failure, 2 bad usage or bad input, 130 stopped by Ctrl-C
@@ -102,7 +103,7 @@ def _overview() -> str:
     verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items())
     return (
         "usage: syndrift VERB ...\n\n"
-        "Logical error rates one can trust, for a code, a noise model and every decoder.\n\n"
+        "Logical error rates one can trust, and a device that is calibrated while it drifts.\n\n"
         f"verbs:\n{verbs}\n\n{_EPILOG}"
     ).rstrip()
 
