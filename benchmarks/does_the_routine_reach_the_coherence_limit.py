@@ -81,7 +81,7 @@ def show(title: str, outcomes: list[Outcome]) -> None:
               "not in tolerance")  # fmt: skip
     print(aligned(header, rows))
     good = sum(max(one.one_qubit + one.two_qubit) <= LIMIT for one in outcomes)
-    low, high = binomial_interval(good, len(outcomes), 0.95)
+    low, high = binomial_interval(good, len(outcomes))
     print(f"every gate within {LIMIT} of its coherence limit: {good} of {len(outcomes)} devices "
           f"(95 % interval of the share {low:.2f} to {high:.2f})")  # fmt: skip
 

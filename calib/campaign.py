@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from calib.backend import DriftingBackend
 from calib.controls import Controls, Update
@@ -43,10 +43,13 @@ class CampaignConfig(BaseModel):
     )
     device: DeviceConfig = Field(default=DeviceConfig(), description="the simulated device")
     hours: float = Field(
-        default=0.0, ge=0, description="device time to keep it calibrated after it was brought up"
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="device time to keep it calibrated after it was brought up",
     )
     every_minutes: float = Field(
-        default=30.0, gt=0, description="device time between two looks at it"
+        default=30.0, gt=0, allow_inf_nan=False, description="device time between two looks at it"
     )
 
     @model_validator(mode="before")
@@ -54,14 +57,34 @@ class CampaignConfig(BaseModel):
     def _resolve(cls, table: Any) -> Any:
         if not isinstance(table, dict) or table.get("like") is None:
             return table
-        like, device = Like.model_validate(table["like"]), table.get("device", {})
+        device = table.get("device", {})
         settings = device.model_dump(mode="json") if isinstance(device, BaseModel) else device
+        try:
+            like = Like.model_validate(table["like"])
+        except ValidationError:
+            return table  # the field itself says what is wrong, and where
+        if not isinstance(settings, dict):
+            return table
+        if isinstance(settings.get("pairs"), dict):
+            pairs = {_in_order(name): values for name, values in settings["pairs"].items()}
+            settings = settings | {"pairs": pairs}
         base = config_like(fake_backend(like.backend), qubits=like.qubits)
-        found = base.model_dump(mode="json")  # as from TOML: qubits' numbers are text
-        for name, value in settings.items():
-            merges = isinstance(value, dict) and isinstance(found.get(name), dict)
-            found[name] = found[name] | value if merges else value
-        return table | {"device": found}
+        # As from TOML, qubits' numbers are text.
+        return table | {"device": _merged(base.model_dump(mode="json"), settings)}
+
+
+def _merged(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The table with other values for single keys, at any depth."""
+    found = dict(base)
+    for name, value in settings.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = _merged(found[name], value) if both else value
+    return found
+
+
+def _in_order(pair: str) -> str:
+    """The name of a pair with the lower number first, as `config_like` writes it."""
+    return "-".join(sorted(pair.split("-"), key=lambda number: (len(number), number)))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def apply(
         moved = np.moveaxis(state, positions, (0, 1))
         return np.moveaxis(apply(moved, matrix, (0, 1)), (0, 1), positions)
     left = int(np.prod(state.shape[: positions[0]]))
-    return (matrix @ state.reshape(left, matrix.shape[0], -1)).reshape(state.shape)
+    after = np.matmul(matrix, state.reshape(left, matrix.shape[0], -1), dtype=state.dtype)
+    return after.reshape(state.shape)
 
 
 def level_probabilities(state: Array) -> Array:

@@ -36,7 +36,9 @@ def config_like(
     `qubits` takes a part of the backend, renumbered from 0 in the order given. What a backend
     does not report keeps the defaults: anharmonicity, drive and readout strength, ZZ; and the
     frequencies of a cz device, as they must suit the coupler pulse of `calib.pair`. A length of
-    cz becomes the coupling whose full |11⟩–|20⟩ cycle takes as long.
+    cz becomes the coupling whose full |11⟩–|20⟩ cycle takes as long; that of an ecr follows from
+    the frequencies and the default coupling. Cross resonance works on pairs whose frequencies are
+    less than the anharmonicity apart: `Device` names those of a backend that are not.
 
     >>> from calib.device import Device
     >>> config = config_like(fake_backend("fake_marrakesh"), qubits=[0, 1, 2], seed=3)
@@ -46,9 +48,10 @@ def config_like(
     target = cast(Target, backend.target)
     chosen = list(range(backend.num_qubits)) if qubits is None else list(qubits)
     number = {qubit: k for k, qubit in enumerate(chosen)}
-    if len(number) != len(chosen) or not set(chosen) <= set(range(backend.num_qubits)):
+    known = set(range(backend.num_qubits))
+    if not chosen or len(number) != len(chosen) or not set(chosen) <= known:
         raise ValueError(
-            f"qubits must be different numbers below {backend.num_qubits}, got {chosen}"
+            f"qubits must be one or more different numbers below {backend.num_qubits}, got {chosen}"
         )
     entangler = "cz" if "cz" in target.operation_names else "ecr"
     if entangler not in target.operation_names:
@@ -63,7 +66,9 @@ def config_like(
         "qubits": {number[qubit]: _qubit(target, qubit, entangler) for qubit in chosen},
     }
     if entangler == "cz":
-        table["pairs"] = {f"{number[a]}-{number[b]}": _coupling(target, (a, b)) for a, b in pairs}
+        lengths = {tuple(sorted((number[a], number[b]))): _coupling(target, (a, b))
+                   for a, b in pairs}  # fmt: skip
+        table["pairs"] = {f"{a}-{b}": values for (a, b), values in sorted(lengths.items())}
     return DeviceConfig.model_validate(table | settings)
 
 

@@ -105,7 +105,7 @@ def _frame(sx: Tensor) -> float:
 
 def _in_frames(transfer: Tensor, angles: list[float]) -> Tensor:
     """The channel as seen from frames turned by these angles, one a qubit."""
-    turn = torch.from_numpy(z_rotation(-angles[0]))
+    turn = torch.from_numpy(z_rotation(angles[0]))
     for angle in angles[1:]:
-        turn = torch.kron(turn, torch.from_numpy(z_rotation(-angle)))
+        turn = torch.kron(turn, torch.from_numpy(z_rotation(angle)))
     return turn @ transfer @ turn.mT

@@ -78,6 +78,9 @@ def timeline(
     `pairs` are the device's couplings as (first, second); a barrier makes its qubits wait for one
     another. Until a qubit's first event it rests in its thermal state.
     """
+    if circuit.parameters:
+        names = ", ".join(parameter.name for parameter in circuit.parameters)
+        raise ValueError(f"circuit {circuit.name!r} has parameters without values: assign {names}")
     vocabulary = _vocabulary(controls, {frozenset(pair): pair for pair in pairs}, timing)
     index = {bit: k for k, bit in enumerate(circuit.qubits)}
     clbit_index = {bit: k for k, bit in enumerate(circuit.clbits)}

@@ -24,11 +24,38 @@ def textbook_controls(
     values: dict[Knob, float] = {}
     for qubit in range(len(truth.qubit["frequency_ghz"])):
         values |= _of_qubit(truth, qubit, config)
+    impossible = []
     for number, pair in enumerate(pairs):
         start = _of_cz if config.entangler == "cz" else _of_ecr
-        values |= start({name: float(column[number]) for name, column in truth.pair.items()},
-                        pair, truth)  # fmt: skip
+        try:
+            values |= start({name: float(column[number]) for name, column in truth.pair.items()},
+                            pair, truth)  # fmt: skip
+        except ValueError as error:
+            impossible.append((pair, str(error)))
+    _refuse(impossible)
+    _check_full_scale(values)
     return values
+
+
+def _refuse(impossible: Sequence[tuple[Pair, str]]) -> None:
+    if not impossible:
+        return
+    (pair, why), others = impossible[0], [f"{a}-{b}" for (a, b), _ in impossible[1:]]
+    shown = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
+    also = f"; likewise {len(others)} more: {shown}" if others else ""
+    raise ValueError(
+        f"{why}: set the qubits' frequencies (qubits.{pair[0]}.frequency_ghz), or leave such "
+        f"pairs out of the device{also}"
+    )
+
+
+def _check_full_scale(values: dict[Knob, float]) -> None:
+    for knob, value in values.items():
+        if knob.name.endswith("amplitude") and abs(value) > 1:
+            raise ValueError(
+                f"{knob} would have to be {value:.3g}, expected at most 1 (full scale): give "
+                "longer pulses (timing.one_qubit_ns) or a stronger drive (qubit.rabi_mhz)"
+            )
 
 
 def _of_qubit(device: Truth, qubit: int, config: DeviceConfig) -> dict[Knob, float]:

@@ -73,6 +73,11 @@ def draw_truth(config: DeviceConfig, rng: np.random.Generator) -> tuple[Truth, t
     pair = {name: _draw(getattr(config.pair, name), len(graph.pairs), streams[name])
             for name in PAIR_PARAMETERS}  # fmt: skip
     for number, values in config.qubits.items():
+        if "group_step_ghz" in values:
+            raise ValueError(
+                f"qubits.{number}.group_step_ghz: the step belongs to all qubits of a group; give "
+                f"qubits.{number}.frequency_ghz instead"
+            )
         for name, value in values.items():
             qubit[name][number] = value
     numbers = {pair: k for k, pair in enumerate(graph.pairs)}
@@ -99,6 +104,13 @@ _POSITIVE = ("frequency_ghz", "t1_us", "t2_us", "rabi_mhz", "kappa_mhz", "photon
 
 def _check(qubit: Values, pair: Values) -> None:
     for name, values in (*qubit.items(), *pair.items()):
+        if np.any(np.isnan(values)):
+            raise ValueError(f"{name} must be a number, got nan")
+        if name == "thermal_population" and np.any((values < 0) | (values >= 0.5)):
+            raise ValueError(
+                f"{name} must be at least 0 and below 0.5, got {values.min():.4g} to "
+                f"{values.max():.4g}: mean and deviation of the config give such a value"
+            )
         if name in _POSITIVE and np.any(values <= 0):
             raise ValueError(
                 f"{name} must be positive, got {values.min():.4g}: mean and deviation of the "

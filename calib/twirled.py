@@ -92,7 +92,8 @@ def _circuits(
 def _append(part: stim.Circuit, ideal: stim.Circuit, errors: Array, places: list[int]) -> None:
     """The ideal gates, their qubits renamed to `places`, and then the Pauli errors."""
     for gate in ideal:
-        part.append(gate.name, [places[target.value] for target in gate.targets_copy()])
+        if isinstance(gate, stim.CircuitInstruction):  # no loops here
+            part.append(gate.name, [places[target.value] for target in gate.targets_copy()])
     part.append(f"PAULI_CHANNEL_{len(places)}", places, errors[1:])
 
 
