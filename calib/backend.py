@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from qiskit.circuit import Delay, Measure, Parameter, QuantumCircuit, Reset
-from qiskit.circuit.library import CZGate, ECRGate, IGate, RZGate, SXGate, XGate
+from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.result import Result
-from qiskit.transpiler import InstructionProperties, QubitProperties, Target
+from qiskit.transpiler import Target
 
-from calib.controls import Knob
 from calib.device import Device
 from calib.exact import Outcomes
 from calib.execution import Spent, execute
-from calib.gates import CrossResonancePulse, DrivePulse, FluxPulse, ReadoutPulse
-from calib.schedule import gate_play
+from calib.target import device_target
 
 # Options that a Runtime backend takes and that change nothing here.
 _IGNORED = frozenset({"init_qubits", "rep_delay", "use_measure_esp"})
@@ -70,7 +67,7 @@ class DriftingBackend(BackendV2):
         """The instructions, with the durations that the controls in force give them."""
         version = self.device.controls.version
         if self._target is None or self._target[0] != version:
-            self._target = (version, _target(self.device))
+            self._target = (version, device_target(self.device))
         return self._target[1]
 
     @property
@@ -188,50 +185,3 @@ def _hexadecimal(bits: np.ndarray) -> list[str]:
     distinct, inverse = np.unique(packed, axis=0, return_inverse=True)
     names = np.array([hex(int.from_bytes(row.tobytes(), "little")) for row in distinct])
     return names[inverse.ravel()].tolist()
-
-
-def _target(device: Device) -> Target:
-    """What the device can do and how long it takes; no error rates, as nobody knows them."""
-    controls, timing = device.controls, device.config.timing
-    singles = [(qubit,) for qubit in range(device.qubits)]
-    properties = [
-        QubitProperties(frequency=controls[Knob("frequency_ghz", qubit)] * 1e9) for qubit in singles
-    ]
-    target = Target("a simulated processor", num_qubits=device.qubits, dt=1e-9,
-                    qubit_properties=properties)  # fmt: skip
-
-    def lasting(gate: str) -> dict[tuple[int, ...], InstructionProperties]:
-        on = device.pairs if gate in ("cz", "ecr") else singles
-        return {
-            qubits: InstructionProperties(
-                duration=1e-9 * gate_play(gate, qubits, controls).duration_ns
-            )
-            for qubits in on
-        }
-
-    def fixed(duration_ns: float) -> dict[tuple[int, ...], InstructionProperties]:
-        return {q: InstructionProperties(duration=duration_ns * 1e-9) for q in singles}
-
-    free = [Parameter(f"p{k}") for k in range(5)]
-    target.add_instruction(RZGate(Parameter("angle")), fixed(0.0))
-    target.add_instruction(SXGate(), lasting("sx"))
-    target.add_instruction(XGate(), lasting("x"))
-    target.add_instruction(IGate(), fixed(timing.one_qubit_ns))
-    target.add_instruction(Reset(), fixed(timing.reset_ns))
-    readout = {
-        qubit: InstructionProperties(duration=1e-9 * controls.of("readout.duration_ns", *qubit))
-        for qubit in singles
-    }
-    target.add_instruction(Measure(), readout)
-    target.add_instruction(Delay(Parameter("duration")), dict.fromkeys(singles))
-    target.add_instruction(DrivePulse(*free), dict.fromkeys(singles))
-    target.add_instruction(ReadoutPulse(*free[:3]), dict.fromkeys(singles))
-    if device.config.entangler == "cz":
-        one_way = lasting("cz")
-        both = one_way | {(b, a): one_way[a, b] for a, b in device.pairs}
-        target.add_instruction(CZGate(), both)
-        target.add_instruction(FluxPulse(*free[:4]), dict.fromkeys(both))
-    else:
-        target.add_instruction(ECRGate(), lasting("ecr"))
-        target.add_instruction(CrossResonancePulse(*free), dict.fromkeys(device.pairs))
-    return target

@@ -158,6 +158,8 @@ class DeviceConfig(_Frozen):
 
     @model_validator(mode="after")
     def _check_overrides(self) -> DeviceConfig:
+        if "simulator" in self.name:  # qiskit-experiments would take all qubits for coupled
+            raise ValueError(f"name must not contain 'simulator', got {self.name!r}")
         graph = self.topology.graph()
         for qubit, values in self.qubits.items():
             if not 0 <= qubit < graph.qubits:

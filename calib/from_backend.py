@@ -46,13 +46,8 @@ def config_like(
     ((0, 1), (1, 2))
     """
     target = cast(Target, backend.target)
-    chosen = list(range(backend.num_qubits)) if qubits is None else list(qubits)
+    chosen = _chosen(backend.num_qubits, qubits)
     number = {qubit: k for k, qubit in enumerate(chosen)}
-    known = set(range(backend.num_qubits))
-    if not chosen or len(number) != len(chosen) or not set(chosen) <= known:
-        raise ValueError(
-            f"qubits must be one or more different numbers below {backend.num_qubits}, got {chosen}"
-        )
     entangler = "cz" if "cz" in target.operation_names else "ecr"
     if entangler not in target.operation_names:
         raise ValueError(f"{backend.name} has neither cz nor ecr: no model of its gate here")
@@ -66,10 +61,15 @@ def config_like(
         "qubits": {number[qubit]: _qubit(target, qubit, entangler) for qubit in chosen},
     }
     if entangler == "cz":
-        lengths = {tuple(sorted((number[a], number[b]))): _coupling(target, (a, b))
-                   for a, b in pairs}  # fmt: skip
-        table["pairs"] = {f"{a}-{b}": values for (a, b), values in sorted(lengths.items())}
+        table["pairs"] = {f"{number[a]}-{number[b]}": _coupling(target, (a, b)) for a, b in pairs}
     return DeviceConfig.model_validate(table | settings)
+
+
+def _chosen(available: int, qubits: Sequence[int] | None) -> list[int]:
+    chosen = list(range(available)) if qubits is None else list(qubits)
+    if len(set(chosen)) != len(chosen) or not set(chosen) <= set(range(available)):
+        raise ValueError(f"qubits must be different numbers below {available}, got {chosen}")
+    return chosen
 
 
 def _topology(pairs: list[tuple[int, int]], qubits: int) -> dict[str, Any]:

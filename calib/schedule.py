@@ -81,7 +81,7 @@ def timeline(
     if circuit.parameters:
         names = ", ".join(parameter.name for parameter in circuit.parameters)
         raise ValueError(f"circuit {circuit.name!r} has parameters without values: assign {names}")
-    vocabulary = _vocabulary(controls, {frozenset(pair): pair for pair in pairs}, timing)
+    words = _Vocabulary(controls, {frozenset(pair): pair for pair in pairs}, timing).words
     index = {bit: k for k, bit in enumerate(circuit.qubits)}
     clbit_index = {bit: k for k, bit in enumerate(circuit.clbits)}
     clock = _Clock()
@@ -92,14 +92,14 @@ def timeline(
             clock.align(qubits)
         elif name == "delay":
             clock.wait(qubits[0], _delay_ns(instruction.operation))
-        elif name in vocabulary:
+        elif name in words:
             clbits = tuple(clbit_index[bit] for bit in instruction.clbits)
             given = tuple(map(float, instruction.operation.params))
-            clock.put(vocabulary[name](qubits, given, clbits))
+            clock.put(words[name](qubits, given, clbits))
         else:
             raise ValueError(
                 f"the device has no instruction {name!r}: transpile the circuit for it first "
-                f"(it has barrier, delay, {', '.join(sorted(vocabulary))})"
+                f"(it has barrier, delay, {', '.join(sorted(words))})"
             )
     used = tuple(sorted(clock.busy_until_ns))
     events = sorted(clock.events, key=lambda event: event.start_ns)
@@ -163,57 +163,61 @@ _Word: TypeAlias = Callable[
 ]
 
 
-def _vocabulary(
-    controls: Controls, pairs: dict[frozenset[int], Pair], timing: Timing
-) -> dict[str, _Word]:
+class _Vocabulary:
     """What each instruction's name means with the controls in force."""
 
-    @functools.cache  # long circuits repeat few gates
-    def calibrated(gate: str, qubits: tuple[int, ...]) -> Play:
-        return gate_play(gate, qubits, controls)
+    def __init__(
+        self, controls: Controls, pairs: dict[frozenset[int], Pair], timing: Timing
+    ) -> None:
+        self._controls, self._pairs = controls, pairs
+        # Long circuits repeat few gates.
+        self._calibrated = functools.cache(lambda gate, qubits: gate_play(gate, qubits, controls))
+        self.words: dict[str, _Word] = {
+            "rz": lambda qubits, given, _: VirtualZ((qubits[0],), given[0]),
+            "id": lambda qubits, _given, _: Play("idle", qubits, (timing.one_qubit_ns,)),
+            "sx": lambda qubits, _given, _: self._calibrated("sx", qubits),
+            "x": lambda qubits, _given, _: self._calibrated("x", qubits),
+            "drive": lambda qubits, given, _: Play("drive", qubits, given),
+            "reset": lambda qubits, _given, _: Play("reset", qubits, (timing.reset_ns,)),
+            "measure": self._measure,
+            "readout": self._measure,
+        }
+        if any(knob.name == "cz.amplitude" for knob in controls):
+            self.words |= {"cz": self._flux, "flux": self._flux}
+        else:
+            self.words |= {"ecr": self._cross, "cr": self._cross}
 
-    def drive(gate: str) -> _Word:
-        return lambda qubits, _given, _clbits: calibrated(gate, qubits)
-
-    def coupled(qubits: tuple[int, ...]) -> Pair:
-        pair = pairs.get(frozenset(qubits))
-        if pair is None:
-            raise ValueError(f"qubits {qubits[0]} and {qubits[1]} are not coupled")
-        return pair
-
-    def flux(qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]) -> Play:
-        pair = coupled(qubits)
+    def _flux(
+        self, qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]
+    ) -> Play:
+        pair = self._coupled(qubits)
         if not given:
-            return calibrated("cz", pair)
+            return self._calibrated("cz", pair)
         amplitude, duration, first, second = given
         # Given phases belong to the qubits in the order of the instruction.
         phases = (first, second) if pair == qubits else (second, first)
         return Play("flux", pair, (amplitude, duration, *phases))
 
-    def cross(qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]) -> Play:
-        pair = coupled(qubits)
+    def _cross(
+        self, qubits: tuple[int, ...], given: tuple[float, ...], _clbits: tuple[int, ...]
+    ) -> Play:
+        pair = self._coupled(qubits)
         if pair != qubits:
             raise ValueError(f"cross resonance on {qubits}: qubit {pair[0]} is the control")
-        return Play("cr", pair, given) if given else calibrated("ecr", pair)
+        return Play("cr", pair, given) if given else self._calibrated("ecr", pair)
 
-    def measure(
-        qubits: tuple[int, ...], given: tuple[float, ...], clbits: tuple[int, ...]
+    def _coupled(self, qubits: tuple[int, ...]) -> Pair:
+        pair = self._pairs.get(frozenset(qubits))
+        if pair is None:
+            raise ValueError(f"qubits {qubits[0]} and {qubits[1]} are not coupled")
+        return pair
+
+    def _measure(
+        self, qubits: tuple[int, ...], given: tuple[float, ...], clbits: tuple[int, ...]
     ) -> Measure:
-        amplitude, frequency, duration = given or _settings(controls, "readout", qubits, _READOUT)
+        settings = given or _settings(self._controls, "readout", qubits, _READOUT)
+        amplitude, frequency, duration = settings
         return Measure((qubits[0],), clbits[0], amplitude, frequency, duration)
-
-    words: dict[str, _Word] = {
-        "rz": lambda qubits, given, _: VirtualZ((qubits[0],), given[0]),
-        "id": lambda qubits, _given, _: Play("idle", qubits, (timing.one_qubit_ns,)),
-        "sx": drive("sx"),
-        "x": drive("x"),
-        "drive": lambda qubits, given, _: Play("drive", qubits, given),
-        "reset": lambda qubits, _given, _: Play("reset", qubits, (timing.reset_ns,)),
-        "measure": measure,
-        "readout": measure,
-    }
-    has_cz = any(knob.name == "cz.amplitude" for knob in controls)
-    return words | ({"cz": flux, "flux": flux} if has_cz else {"ecr": cross, "cr": cross})
 
 
 _DRIVE = ("amplitude", "drag_ns", "detuning_mhz", "phase_rad", "duration_ns")
