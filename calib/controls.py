@@ -90,8 +90,7 @@ class Controls(MutableMapping[Knob, float]):
     def __setitem__(self, knob: Knob, value: float) -> None:
         if knob not in self._values:
             raise ValueError(self._unknown(knob))
-        if not math.isfinite(value):
-            raise ValueError(f"{knob} must be a finite number, got {value}")
+        _check(knob, value)
         if self._values[knob] != value:
             self._values[knob] = float(value)
             self.version += 1
@@ -114,6 +113,7 @@ class Controls(MutableMapping[Knob, float]):
         for update in updates:
             if update.knob not in self._values:
                 raise ValueError(self._unknown(update.knob))
+            _check(update.knob, update.value)
         for update in updates:
             self[update.knob] = update.value
 
@@ -121,3 +121,13 @@ class Controls(MutableMapping[Knob, float]):
         near = difflib.get_close_matches(str(knob), map(str, self._values), n=1)
         meant = f"; did you mean {near[0]}?" if near else ""
         return f"this device has no knob {knob}{meant}"
+
+
+def _check(knob: Knob, value: float) -> None:
+    """Refuses what no electronics could play."""
+    if not math.isfinite(value):
+        raise ValueError(f"{knob} must be a finite number, got {value}")
+    if knob.name.endswith("amplitude") and abs(value) > 1:
+        raise ValueError(f"{knob} must be within ±1, the full scale, got {value:.6g}")
+    if knob.name.endswith(("duration_ns", "frequency_ghz")) and value <= 0:
+        raise ValueError(f"{knob} must be above 0, got {value:.6g}")

@@ -14,6 +14,9 @@ from calib.starting_point import miscalibrated, textbook_controls
 from calib.topology import Graph, Pair
 from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth, draw_truth
 
+# What a device's seed draws, each use from a stream of its own; 1 is the backend's, 4 the drift's.
+_PHYSICS, _START = 2, 3
+
 
 class Device:
     """A superconducting processor that a laptop can hold.
@@ -31,7 +34,7 @@ class Device:
     """
 
     def __init__(self, config: DeviceConfig) -> None:
-        physics, start = np.random.default_rng([config.seed, 0]).spawn(2)
+        physics, start = (np.random.default_rng([config.seed, use]) for use in (_PHYSICS, _START))
         self.config = config
         self.graph: Graph = config.topology.graph()
         self._nominal, self.pairs = draw_truth(config, physics)
@@ -56,7 +59,7 @@ class Device:
 
     def tick(self, time_s: float | None = None) -> int:
         """The number of the interval of time in which the physics stays the same."""
-        return self._trajectory.tick(self._time(time_s))
+        return self._trajectory.tick(self._time(time_s)) if self.config.drift else 0
 
     def moments(self, times_s: list[float], controls: Controls | None = None) -> Moments:
         """The physics at several times, under the drive frequencies in force now, or given."""

@@ -171,12 +171,13 @@ class DeviceConfig(_Frozen):
                 raise ValueError(f"pairs.{pair}: these two qubits are not coupled")
             _check_names(f"pairs.{pair}", values, PairPhysics)
         for drift in self.drift:
-            for name in _TIMES & set(drift.absolute):
+            for name in sorted(_RELATIVE & set(drift.absolute)):
                 raise ValueError(f"drift of {name} must be relative, so that it stays above 0")
         return self
 
 
-_TIMES = {"t1_us", "t2_us"}
+_RELATIVE = frozenset({"t1_us", "t2_us", "rabi_mhz", "kappa_mhz", "photons", "coupling_mhz",
+                       "flux_mhz", "thermal_population"})  # fmt: skip
 
 
 def _check_names(where: str, values: dict[str, float], model: type[BaseModel]) -> None:

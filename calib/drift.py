@@ -17,6 +17,8 @@ Target = tuple[int, ...]
 """A qubit (3,) or a pair (3, 4), as in `calib.controls.Knob.qubits`."""
 
 _CHUNK_TICKS = 1024
+# Apart from every other use of the seed: NumPy fills up with zeros, so that [s, 0] is s.
+_STREAM = 4
 _CHUNKS_KEPT = 2
 
 
@@ -201,7 +203,9 @@ class _Entry:
 
     def _generator(self, *use: int) -> np.random.Generator:
         key = (self._key.number, *use)
-        return np.random.default_rng(np.random.SeedSequence(self._key.seed, spawn_key=key))
+        return np.random.default_rng(
+            np.random.SeedSequence([self._key.seed, _STREAM], spawn_key=key)
+        )
 
 
 def _positions(

@@ -43,6 +43,8 @@ class Truth:
         qubit = {name: drift(name, values) for name, values in self.qubit.items()}
         dephasing_us = drift("t2_us", _dephasing_us(self.qubit["t1_us"], self.qubit["t2_us"]))
         qubit["t2_us"] = 1 / (1 / dephasing_us + 0.5 / qubit["t1_us"])
+        # A half is infinitely hot: as far as drift can heat.
+        qubit["thermal_population"] = np.minimum(qubit["thermal_population"], 0.5)
         return Truth(qubit, {name: drift(name, values) for name, values in self.pair.items()})
 
 
@@ -65,8 +67,8 @@ def draw_truth(config: DeviceConfig, rng: np.random.Generator) -> tuple[Truth, t
     other values as they were.
     """
     graph = config.topology.graph()
-    streams = dict(zip((*QubitPhysics.model_fields, *PairPhysics.model_fields),
-                       rng.spawn(64), strict=False))  # fmt: skip
+    names = (*QubitPhysics.model_fields, *PairPhysics.model_fields)
+    streams = dict(zip(names, rng.spawn(len(names)), strict=True))
     qubit = {name: _draw(getattr(config.qubit, name), graph.qubits, streams[name])
              for name in QubitPhysics.model_fields}  # fmt: skip
     qubit["frequency_ghz"] += qubit.pop("group_step_ghz") * np.array(graph.groups())
