@@ -110,14 +110,14 @@ def test_no_two_uses_of_the_seed_draw_the_same_numbers() -> None:
         "seed": 3, "qubit": {"frequency_ghz": {"mean": 4.65, "deviation": 0.02},
                              "group_step_ghz": 0.45},
         "drift": [{"process": {"kind": "ornstein-uhlenbeck", "correlation_time_s": 60.0},
-                   "relative": {"rabi_mhz": 1.0}}],
+                   "relative": {"rabi_mhz": 0.01}}],
     })  # fmt: skip
     device = Device(config)
     still = Device(config.model_copy(update={"drift": ()}))
     physics = (
         still.truth().qubit["frequency_ghz"] - 4.65 - 0.45 * np.array([0, 1, 0, 1, 0])
     ) / 0.02
-    drift = np.log(device.truth().qubit["rabi_mhz"] / still.truth().qubit["rabi_mhz"])
+    drift = 100 * np.log(device.truth().qubit["rabi_mhz"] / still.truth().qubit["rabi_mhz"])
     shots = np.random.default_rng([3, 1]).standard_normal(5)
     for one, other in ((physics, drift), (physics, shots), (drift, shots)):
         assert np.abs(one - other).min() > 1e-6  # one of 5 so near by chance: 4e-6
