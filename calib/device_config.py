@@ -22,7 +22,8 @@ class Spread(_Frozen):
 
 
 def _spread(value: object) -> object:
-    return {"mean": value} if isinstance(value, int | float) else value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"mean": value} if is_number else value
 
 
 # A table {mean, deviation}, or a number: the same for all.
@@ -45,10 +46,10 @@ class QubitPhysics(_Frozen):
     """
 
     frequency_ghz: SpreadOrNumber = _typical(
-        4.65, 0.02, says="0–1 transition of the lower group of qubits"
+        4.65, 0.012, says="0–1 transition of the lower group of qubits"
     )
     group_step_ghz: SpreadOrNumber = _typical(
-        0.45, 0.02, says="how much higher the other group's transition is"
+        0.45, 0.012, says="how much higher the other group's transition is"
     )
     anharmonicity_mhz: SpreadOrNumber = _typical(-330.0, 5.0, says="1–2 minus 0–1 transition")
     t1_us: SpreadOrNumber = _typical(68.0, 10.0, says="relaxation time")
@@ -89,11 +90,19 @@ class Start(_Frozen):
 
     amplitude: float = Field(default=0.05, ge=0, description="relative error of every amplitude, ±")
     frequency_mhz: float = Field(default=1.0, ge=0, description="error of every drive frequency, ±")
-    drag_ns: float = Field(default=0.5, ge=0, description="error of every DRAG coefficient, up to")
+    drag_ns: float = Field(default=2.0, ge=0, description="error of every DRAG coefficient, up to")
     phase_rad: float = Field(default=3.14159, ge=0, description="error of every CZ phase, up to")
-    axis_rad: float = Field(default=0.1, ge=0, description="error of every pulse's axis, up to")
+    axis_rad: float = Field(
+        default=3.14159, ge=0, description="error of the axis of X against that of SX, up to"
+    )
     duration_ns: float = Field(default=1.0, ge=0, description="error of every CZ duration, ±")
-    readout: bool = Field(default=True, description="also the discriminator is unknown")
+    readout: bool = Field(
+        default=True, description="the discriminator is unknown; false: all of readout is right"
+    )
+    readout_mhz: float = Field(default=0.5, ge=0, description="error of the readout frequency, ±")
+    readout_amplitude: float = Field(
+        default=0.2, ge=0, description="relative error of the readout amplitude, ±"
+    )
 
 
 class Timing(_Frozen):

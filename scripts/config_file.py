@@ -74,7 +74,7 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"`{where}` is missing{_says(model, first['loc'])}{more}"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return _kind_complaint(first, where) + more
+        return _kind_complaint(first, where, _kinds_at(model, first["loc"])) + more
     got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
     message = _WORDS.get(first["type"]) or str(first["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
@@ -111,10 +111,15 @@ def _kind(model: type[BaseModel]) -> object:
     return model.model_fields["kind"].default if "kind" in model.model_fields else None
 
 
-def _kind_complaint(first: Any, where: str) -> str:
-    valid = [kind.strip(" '") for kind in str(first["ctx"].get("expected_tags", "")).split(",")]
+def _kinds_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """What a table's `kind` may be."""
+    found = _models_at(model, (*location, "kind"))
+    return [str(_kind(one)) for one in found if _kind(one) is not None]
+
+
+def _kind_complaint(first: Any, where: str, valid: list[str]) -> str:
     if first["type"] == "union_tag_not_found":
-        return f"`{where}.kind` is missing; one of {', '.join(filter(None, valid))}"
+        return f"`{where}.kind` is missing; one of {', '.join(valid)}"
     got = str(first["ctx"]["tag"])
     near = difflib.get_close_matches(got, valid, n=1)
     meant = f"did you mean '{near[0]}'? " if near else ""
