@@ -56,7 +56,8 @@ RUNS = {False: 50, True: 4}
 GOAL = 0.9
 SEQUENCES = 4
 OFFSET_KHZ = 5.0
-WELL = Start(amplitude=0, frequency_mhz=0, drag_ns=0, phase_rad=0, axis_rad=0, duration_ns=0)
+WELL = Start(amplitude=0, frequency_mhz=0, drag_ns=0, phase_rad=0, axis_rad=0, duration_ns=0,
+             readout=False)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,9 +18,6 @@ from calib.exact import Outcomes
 from calib.execution import Spent, execute
 from calib.target import device_target
 
-# Options that a Runtime backend takes and that change nothing here.
-_IGNORED = frozenset({"init_qubits", "rep_delay", "use_measure_esp"})
-
 
 class DriftingBackend(BackendV2):
     """Qiskit's face of a `Device`.
@@ -32,7 +29,7 @@ class DriftingBackend(BackendV2):
 
     A backend is a handle on one instrument, and so are its copies: a copied instrument would
     freeze its clock and repeat its random numbers, and Runtime's local mode copies the backend
-    for each job.
+    for each job. Another `stream` is other shot noise on the same device.
 
     >>> from calib.device_config import DeviceConfig
     >>> backend = DriftingBackend(Device(DeviceConfig(seed=7)))
@@ -45,12 +42,12 @@ class DriftingBackend(BackendV2):
 
     version = 2
 
-    def __init__(self, device: Device, *, exact_qubits: int = 5) -> None:
+    def __init__(self, device: Device, *, exact_qubits: int = 5, stream: int = 0) -> None:
         super().__init__(provider=None, name=device.name, description="a simulated processor")
         self.device = device
         self.exact_qubits = exact_qubits
         self.spent = Spent()
-        self._rng = np.random.default_rng([device.config.seed, 1])
+        self._rng = np.random.default_rng([device.config.seed, 1] + [stream] * (stream > 0))
         self._lock = threading.RLock()  # Qiskit's primitives run in threads of their own
         self._target: tuple[int, Target] | None = None
 
@@ -65,10 +62,11 @@ class DriftingBackend(BackendV2):
         self,
     ) -> Target:
         """The instructions, with the durations that the controls in force give them."""
-        version = self.device.controls.version
-        if self._target is None or self._target[0] != version:
-            self._target = (version, device_target(self.device))
-        return self._target[1]
+        with self._lock:
+            version = self.device.controls.version
+            if self._target is None or self._target[0] != version:
+                self._target = (version, device_target(self.device))
+            return self._target[1]
 
     @property
     def max_circuits(self) -> None:
@@ -80,24 +78,29 @@ class DriftingBackend(BackendV2):
         cls,
     ) -> Options:
         return Options(shots=1024, meas_level=2, meas_return="single", memory=False,
-                       seed_simulator=None)  # fmt: skip
+                       seed_simulator=None, rep_delay=None, init_qubits=True,
+                       use_measure_esp=False)  # fmt: skip
 
     def run(  # pyright: ignore[reportIncompatibleMethodOverride] as above
         self, run_input: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
     ) -> JobV1:
-        """Runs circuits as one job, at once; options as in `_default_options`."""
-        circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
+        """Runs circuits as one job, at once; options as in `_default_options`.
 
-        chosen = {name: getattr(self.options, name) for name in _OPTIONS} | {
-            name: value for name, value in options.items() if name not in _IGNORED
-        }
+        `rep_delay` is the wait after each shot in seconds, in [0, 1]; without one the device's
+        own. `init_qubits` must stay true, as each shot begins at rest, and `use_measure_esp`
+        false, as readout has no excited-state promotion; None leaves any option as it is.
+        """
+        circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
+        chosen = {name: getattr(self.options, name) for name in _OPTIONS}
+        chosen |= {name: value for name, value in options.items() if value is not None}
         _check(chosen, circuits, self.device)
         seed = chosen["seed_simulator"]
         with self._lock:
             rng = self._rng if seed is None else np.random.default_rng(seed)
             outcomes, spent = execute(
-                self.device, circuits, int(chosen["shots"]), rng, exact_qubits=self.exact_qubits
-            )
+                self.device, circuits, int(chosen["shots"]), rng,
+                exact_qubits=self.exact_qubits, repetition_delay_s=chosen["rep_delay"],
+            )  # fmt: skip
             self.spent = self.spent + spent
         job_id = str(uuid.uuid4())
         results = [_result(circuit, one, chosen) for circuit, one in
@@ -128,7 +131,8 @@ class DriftingJob(JobV1):
         return JobStatus.DONE
 
 
-_OPTIONS = ("shots", "meas_level", "meas_return", "memory", "seed_simulator")
+_OPTIONS = ("shots", "meas_level", "meas_return", "memory", "seed_simulator", "rep_delay",
+            "init_qubits", "use_measure_esp")  # fmt: skip
 
 
 def _check(options: dict[str, Any], circuits: list[QuantumCircuit], device: Device) -> None:
@@ -141,6 +145,13 @@ def _check(options: dict[str, Any], circuits: list[QuantumCircuit], device: Devi
         raise ValueError(f"meas_level must be 1 (IQ) or 2 (bits), got {options['meas_level']}")
     if _average(options) not in ("single", "avg"):
         raise ValueError(f"meas_return must be 'single' or 'avg', got {options['meas_return']!r}")
+    wait_s = options["rep_delay"]
+    if wait_s is not None and not 0 <= wait_s <= 1:
+        raise ValueError(f"rep_delay must be within 0 and 1 (seconds), got {wait_s}")
+    if not options["init_qubits"]:
+        raise ValueError("init_qubits must be true: each shot begins with its qubits at rest")
+    if options["use_measure_esp"]:
+        raise ValueError("use_measure_esp must be false: readout here has no excited-state form")
     for circuit in circuits:
         if circuit.num_qubits > device.qubits:
             raise ValueError(
@@ -159,7 +170,7 @@ def _result(circuit: QuantumCircuit, outcomes: Outcomes, options: dict[str, Any]
     level, average = int(options["meas_level"]), _average(options)
     data: dict[str, Any] = {}
     if level == 1:
-        points = np.nan_to_num(outcomes.iq)
+        points = _without_gaps(outcomes.iq, circuit)
         points = points.mean(axis=0) if average == "avg" else points
         data["memory"] = np.stack([points.real, points.imag], axis=-1).tolist()
     else:
@@ -177,6 +188,17 @@ def _result(circuit: QuantumCircuit, outcomes: Outcomes, options: dict[str, Any]
             "creg_sizes": [[register.name, register.size] for register in circuit.cregs],
         },
     }  # fmt: skip
+
+
+def _without_gaps(iq: np.ndarray, circuit: QuantumCircuit) -> np.ndarray:
+    """The IQ points, 0 for bits that the circuit does not measure."""
+    index = {bit: k for k, bit in enumerate(circuit.clbits)}
+    measured = {index[bit] for instruction in circuit.data for bit in instruction.clbits}
+    points = iq.copy()
+    points[:, [k for k in range(iq.shape[1]) if k not in measured]] = 0
+    if np.isnan(points).any():
+        raise RuntimeError(f"a readout of circuit {circuit.name!r} gave IQ points that are NaN")
+    return points
 
 
 def _hexadecimal(bits: np.ndarray) -> list[str]:

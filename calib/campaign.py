@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.execution import Spent
 from calib.from_backend import config_like, fake_backend
-from calib.history import History
+from calib.history import Finding, History
 from calib.judge import GateError, gate_errors
-from calib.routine import Log, Routine
+from calib.routine import Log, Routine, Step
 from calib.standard_routine import standard_nodes
 
 
@@ -119,17 +120,13 @@ def run_campaign(
 ) -> Campaign:
     """Calibrates the device of a recipe; each change of a setting is on the disk before the next.
 
-    A device that the history knows goes on where it was: the settings in force then, and the
-    clock of the last change.
+    A device that the history knows goes on where it was: the settings in force then, the clock
+    of the last change or check, and what is known to be good is not measured again.
     """
     device = Device(config.device)
     resume(device, history, run)
-    backend = DriftingBackend(device)
-
-    def record(updates: Sequence[Update]) -> None:
-        history.record(device.name, updates, run=run, device_time_s=device.time_s)
-
-    routine = Routine(backend, standard_nodes(config.device.entangler), record=record)
+    routine = _routine(device, history, run)
+    backend = routine.backend
     before = tuple(gate_errors(device))
     begin_s, duration_s = device.time_s, config.hours * 3600
     names = list(routine.nodes)
@@ -148,27 +145,118 @@ def run_campaign(
     return Campaign(before, tuple(looks), bring_up, routine.log)
 
 
+def _routine(device: Device, history: History, run: str) -> Routine:
+    """The routine on a device that was resumed, with what earlier runs found out."""
+    name = history_name(device.config)
+    # Each run has shot noise of its own, which depends on nothing but what was recorded before.
+    stream = len(history.changes(name)) + len(history.checks(name)) - 1
+
+    def record(updates: Sequence[Update]) -> None:
+        history.record(name, updates, run=run, device_time_s=device.time_s)
+
+    def record_check(step: Step) -> None:
+        found = Finding(step.node, step.target, step.verdict, step.deviation, step.uncertainty,
+                        step.unit)  # fmt: skip
+        history.check(name, found, run=run, device_time_s=step.device_time_s)
+
+    routine = Routine(
+        DriftingBackend(device, stream=stream),
+        standard_nodes(device.config.entangler),
+        record=record,
+        record_check=record_check,
+    )
+    remember(routine, history, name)
+    return routine
+
+
 def resume(device: Device, history: History, run: str) -> None:
     """Puts in force what the history has of this device; writes the first settings down, else."""
-    mark = f"device {fingerprint(device.config)}"
-    if device.name not in history.devices():
+    name = history_name(device.config)
+    if not is_known(device.config, history):
         updates = [Update(knob, value, None, "start") for knob, value in device.controls.items()]
-        history.record(device.name, updates, run=run, device_time_s=device.time_s, comment=mark)
+        mark = _mark(device.config)
+        history.record(name, updates, run=run, device_time_s=device.time_s, comment=mark)
         return
-    known = history.changes(device.name)
-    if known[0].comment != mark:
-        raise ValueError(
-            f"{history.path} knows another device by the name {device.name!r}: give this one "
-            "another device.name, or another --history"
-        )
-    device.advance(max(change.device_time_s or 0.0 for change in known))
-    values = history.values(device.name)
+    device.advance(history.device_time_s(name) or 0.0)
+    values = history.values(name)
     device.controls.apply([Update(knob, value, None, "") for knob, value in values.items()])
+
+
+def remember(routine: Routine, history: History, name: str) -> None:
+    """Tells a routine which checks of earlier runs still hold, and what was changed when.
+
+    Where a knob was since set by hand or by an undo, nothing is known of its qubits.
+    """
+    by_others: dict[int, int] = {}
+    for entry in history.entries(name):
+        qubits, change = entry.knob.qubits, entry.change
+        if entry.source in routine.nodes and change.restores is None:
+            # Also where a kill came between the change and its check.
+            routine.remember(entry.source, qubits, changed_at_s=change.device_time_s)
+        else:
+            by_others |= dict.fromkeys(qubits, change.id)
+    for check in history.checks(name):
+        if check.verdict == "corrected":
+            routine.remember(check.node, check.target, changed_at_s=check.device_time_s)
+    for (node, target), check in history.latest_checks(name).items():
+        # What was corrected is good at once only where nothing verifies it.
+        coarse = node in routine.nodes and not routine.nodes[node].verify
+        holds = check.verdict == "in tolerance" or (check.verdict == "corrected" and coarse)
+        if holds and all(by_others.get(qubit, 0) <= check.change for qubit in target):
+            routine.remember(node, target, good_at_s=check.device_time_s)
+
+
+def history_name(config: DeviceConfig) -> str:
+    """The name of a device in the history: with its seed, unless that is the default.
+
+    >>> history_name(DeviceConfig(name="lab")), history_name(DeviceConfig(name="lab", seed=7))
+    ('lab', 'lab#7')
+    """
+    usual = DeviceConfig.model_fields["seed"].default
+    return config.name if config.seed == usual else f"{config.name}#{config.seed}"
+
+
+def is_known(config: DeviceConfig, history: History) -> bool:
+    """Whether the history has this device; ValueError if another one has its name there."""
+    name = history_name(config)
+    if name not in history.devices():
+        return False
+    found = history.changes(name)[0].comment
+    if found in (_mark(config), f"device {_digest(config.model_dump_json(), 8)}"):  # as first made
+        return True
+    mine, other = set(_parts(config)), set(found.partition(": ")[2].split(", "))
+    differing = sorted({part.partition(" ")[0] for part in mine ^ other} - {""})
+    how = f" (it differs in {', '.join(differing)})" if ": " in found else ""
+    raise ValueError(
+        f"{history.path} knows another device by the name {name!r}{how}: give this one "
+        "another device.name, or another --history"
+    )
 
 
 def fingerprint(config: DeviceConfig) -> str:
     """Eight characters that tell one device's recipe from another's."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
+    return _digest("\n".join(_parts(config)), 8)
+
+
+def _mark(config: DeviceConfig) -> str:
+    """The first change's comment: the fingerprint, and that of each part of the recipe."""
+    return f"device {fingerprint(config)}: {', '.join(_parts(config))}"
+
+
+def _parts(config: DeviceConfig) -> list[str]:
+    """Name and digest of each part of a recipe that is not as it is by default.
+
+    Defaults are left out, so that a part which a later version adds changes nothing. Where `kind`
+    selects a model, they are not: two kinds may differ in nothing else.
+    """
+    kept = config.model_dump(mode="json", exclude_defaults=True)
+    whole = config.model_dump(mode="json", include=kept.keys() & {"topology", "drift"})
+    parts = {name: json.dumps(value, sort_keys=True) for name, value in (kept | whole).items()}
+    return [f"{name} {_digest(text, 6)}" for name, text in sorted(parts.items())]
+
+
+def _digest(text: str, characters: int) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:characters]
 
 
 def _look(device: Device, first: Controls) -> Look:

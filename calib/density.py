@@ -58,29 +58,45 @@ def level_probabilities(state: Array) -> Array:
 @functools.cache
 def _diagonals(levels: int) -> Array:
     """⟨n|B_i|n⟩, [L, L²]: from a state to the levels' populations, and back by its transpose."""
-    return np.einsum("inn->ni", basis(levels).numpy()).real.copy()
+    diagonals = np.einsum("inn->ni", basis(levels).numpy()).real.copy()
+    diagonals.flags.writeable = False
+    return diagonals
 
 
-@functools.lru_cache(maxsize=4096)
 def z_rotation(angle_rad: float, levels: int = 3) -> Array:
     """The transfer matrix of exp(−iθn), [L², L²]: a virtual Z, or a frame that turned."""
-    elements = basis(levels).numpy()
-    phases = np.exp(-1j * angle_rad * np.arange(levels))
-    turned = phases[:, None] * elements * phases.conj()
-    return np.einsum("iba,jab->ij", elements, turned).real
+    return _rotation(angle_rad, *_turning(levels, 1))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=64)  # 52 kB each
 def zz_rotation(angle_rad: float, levels: int = 3) -> Array:
-    """The transfer matrix of exp(−iθ n⊗n), [L⁴, L⁴]: what an always-on ZZ coupling does."""
-    numbers = np.arange(levels)
-    phases = np.exp(-1j * angle_rad * np.outer(numbers, numbers).ravel())
-    columns = _pair_columns(levels)
-    turned = columns * np.outer(phases, phases.conj()).ravel()
-    return np.ascontiguousarray((columns.conj() @ turned.T).real)
+    """The transfer matrix of exp(−iθ n⊗n), [L⁴, L⁴], read-only: what an always-on ZZ does."""
+    rotation = _rotation(angle_rad, *_turning(levels, 2))
+    rotation.flags.writeable = False
+    return rotation
+
+
+def _rotation(angle_rad: float, cosines: Array, sines: Array) -> Array:
+    angles = angle_rad * np.arange(len(cosines))
+    flat = np.cos(angles) @ cosines + np.sin(angles) @ sines
+    size = round(len(flat) ** 0.5)
+    return flat.reshape(size, size)
 
 
 @functools.cache
-def _pair_columns(levels: int) -> NDArray[np.complex128]:
-    elements = pair_basis(levels).numpy()
-    return elements.reshape(len(elements), -1)
+def _turning(levels: int, transmons: int) -> tuple[Array, Array]:
+    """What multiplies cos(mθ) and sin(mθ) in a rotation's matrix, [m, L⁴] or [m, L⁸].
+
+    |a⟩⟨b| turns by exp(−iθ(E_a − E_b)), E the number n, or the product of both transmons'.
+    """
+    numbers = np.arange(levels)
+    energies = numbers if transmons == 1 else np.outer(numbers, numbers).ravel()
+    elements = (basis(levels) if transmons == 1 else pair_basis(levels)).numpy()
+    columns = elements.reshape(len(elements), -1)
+    apart = np.subtract.outer(energies, energies).ravel()
+    cosines, sines = [], []
+    for m in range(apart.max() + 1):
+        up, down = ((columns.conj() * (apart == sign * m)) @ columns.T for sign in (1, -1))
+        cosines.append(((up + down) / (2 if m == 0 else 1)).real.ravel())
+        sines.append((up - down).imag.ravel())
+    return np.array(cosines), np.array(sines)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calib import density
 from calib.always_on import AlwaysOnZZ
+from calib.frames import DriveFrames
 from calib.schedule import Event, Measure, Play, Timeline, VirtualZ
 from calib.topology import Pair
 
@@ -29,6 +30,7 @@ class Situation:
     channels: Mapping[Play, NDArray[np.float64]]
     readout: Readout
     gates: Mapping[Play, str]  # which plays are calibrated gates, at the settings in force
+    drive_frequency_ghz: NDArray[np.float64]  # at which each qubit's frame rotates, [qubits]
 
     @property
     def levels(self) -> int:
@@ -72,8 +74,18 @@ def components(timeline: Timeline, zz_pairs: Sequence[Pair], most: int) -> list[
     return sorted({tuple(sorted(group)) for group in groups.values()})
 
 
+def split(timeline: Timeline, groups: Sequence[tuple[int, ...]]) -> list[list[Event]]:
+    """The events of each set of qubits, in order of time."""
+    number = {qubit: k for k, group in enumerate(groups) for qubit in group}
+    parts: list[list[Event]] = [[] for _ in groups]
+    for event in timeline.events:
+        if event.action.qubits[0] in number:  # a qubit with virtual Zs alone is in no set
+            parts[number[event.action.qubits[0]]].append(event)
+    return parts
+
+
 def run(
-    timeline: Timeline,
+    events: Sequence[Event],
     group: tuple[int, ...],
     situation: Situation,
     outcomes: Outcomes,
@@ -81,9 +93,8 @@ def run(
 ) -> None:
     """Runs the events of one set of qubits; writes what its readouts showed into `outcomes`.
 
-    Qubits must be read out at the end only (`reads_at_the_end`).
+    Qubits must be read out at the end only (`calib.always_on.reads_at_the_end`).
     """
-    events = events_of(timeline, group)
     state = final_state(events, group, situation)
     measures = [event.action for event in events if isinstance(event.action, Measure)]
     _measure(state, group, measures, situation.readout, outcomes, rng)
@@ -92,38 +103,33 @@ def run(
 def final_state(
     events: Sequence[Event], group: tuple[int, ...], situation: Situation
 ) -> NDArray[np.float64]:
-    """The state after these events, readouts left out, [L²]·k in the order of the group."""
+    """The state after these events, [L²]·k in the order of the group.
+
+    Readouts are left out, and so is what a qubit does after its own.
+    """
     position = {qubit: k for k, qubit in enumerate(group)}
     zz = AlwaysOnZZ(situation.zz_rad_per_ns, group)
+    frames = DriveFrames(situation.drive_frequency_ghz, group)
     state = density.product_state(situation.populations[list(group)])
-    for event in events:
-        action = event.action
-        for (a, b), angle in zz.turns(event).items():
-            turn = density.zz_rotation(round(angle, 12), situation.levels)
-            state = density.apply(state, turn, (position[a], position[b]))
-        if not isinstance(action, Measure):
-            places = tuple(position[qubit] for qubit in action.qubits)
-            state = density.apply(state, _matrix(action, situation), places)
-    return state
-
-
-def events_of(timeline: Timeline, group: tuple[int, ...]) -> list[Event]:
-    """The events of one set of qubits, in order of time."""
-    return [event for event in timeline.events if set(event.action.qubits) <= set(group)]
-
-
-def reads_at_the_end(events: Sequence[Event]) -> bool:
-    """Whether nothing happens to a qubit after its readout, but for virtual Zs."""
     read: set[int] = set()
     for event in events:
         action = event.action
-        if isinstance(action, VirtualZ):
+        if action.qubits[0] in read:
             continue
-        if read & set(action.qubits):
-            return False
+        for (a, b), angle in zz.turns(event).items():
+            turn = density.zz_rotation(round(angle, 12), situation.levels)
+            state = density.apply(state, turn, (position[a], position[b]))
+        theta = frames.turn(event)
         if isinstance(action, Measure):
-            read.update(action.qubits)
-    return True
+            read.add(action.qubits[0])
+            continue
+        places = tuple(position[qubit] for qubit in action.qubits)
+        if theta:
+            state = density.apply(state, density.z_rotation(theta, situation.levels), places[:1])
+        state = density.apply(state, _matrix(action, situation), places)
+        if theta:
+            state = density.apply(state, density.z_rotation(-theta, situation.levels), places[:1])
+    return state
 
 
 def _matrix(action: Play | VirtualZ, situation: Situation) -> NDArray[np.float64]:

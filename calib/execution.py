@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from calib import exact, trajectories, twirled
-from calib.always_on import split_idles
+from calib.always_on import idle_on, reads_at_the_end, split_idles
 from calib.device import Device
 from calib.exact import Outcomes, Readout, Situation
 from calib.play_channels import Moments, channels, static_zz_khz, thermal_populations
 from calib.readout import Discriminator, ReadoutPulse, sample_iq
-from calib.schedule import Measure, Play, Timeline, gate_play, timeline
+from calib.schedule import Event, Measure, Play, Timeline, gate_play, timeline, unfold_echoes
 from calib.topology import Pair
 from calib.truth import Truth, resonator
 
 _Simulator: TypeAlias = Callable[
-    [Timeline, tuple[int, ...], Situation, Outcomes, np.random.Generator], None
+    [Sequence[Event], tuple[int, ...], Situation, Outcomes, np.random.Generator], None
 ]
 
 
@@ -53,21 +53,27 @@ def execute(
     rng: np.random.Generator,
     *,
     exact_qubits: int = 5,
+    repetition_delay_s: float | None = None,
 ) -> tuple[list[Outcomes], Spent]:
     """One job: every circuit's outcomes, and what it cost; the device's clock has moved on.
 
-    A circuit meets the physics of the moment at which its first shot begins.
+    A circuit meets the physics of the moment at which its first shot begins. After each shot the
+    device waits `repetition_delay_s`, by default what its config says. A job that is refused
+    takes no time.
     """
     timing = device.config.timing
+    if repetition_delay_s is None:
+        repetition_delay_s = timing.repetition_delay_us * 1e-6
     plans = [timeline(circuit, device.controls, device.pairs, timing) for circuit in circuits]
-    begin_s, times_s = device.time_s, []
-    device.advance(timing.job_overhead_s)
+    time_s, times_s = device.time_s + timing.job_overhead_s, []
     for plan in plans:
-        device.advance(timing.circuit_overhead_s)
-        times_s.append(device.time_s)
-        device.advance(shots * (plan.duration_ns * 1e-9 + timing.repetition_delay_us * 1e-6))
-    spent = Spent(1, len(plans), shots * len(plans), device.time_s - begin_s)
-    return _Job(device, plans, times_s, exact_qubits).outcomes(shots, rng), spent
+        time_s += timing.circuit_overhead_s
+        times_s.append(time_s)
+        time_s += shots * (plan.duration_ns * 1e-9 + repetition_delay_s)
+    outcomes = _Job(device, plans, times_s, exact_qubits).outcomes(shots, rng)
+    spent = Spent(1, len(plans), shots * len(plans), time_s - device.time_s)
+    device.advance(spent.device_time_s)
+    return outcomes, spent
 
 
 class _Job:
@@ -84,55 +90,65 @@ class _Job:
         self.moment_of = [numbers[device.tick(time)] for time in times_s]
         self.moments = device.moments(list(first_of_tick.values()))
         self.zz = [_zz_rad_per_ns(device, self.moments, k) for k in range(len(numbers))]
+        self.plans = plans
         self.groups = [exact.components(plan, device.pairs, exact_qubits) for plan in plans]
-        self.plans = [
-            # Twirled, the phases of a wait must stay in one piece.
-            plan if max(map(len, groups), default=0) > exact_qubits
-            else split_idles(plan, self.zz[moment])
+        self.events = [  # of each circuit's sets of qubits
+            [self._prepared(*part, self.zz[moment])
+             for part in zip(groups, exact.split(plan, groups), strict=True)]
             for plan, groups, moment in zip(plans, self.groups, self.moment_of, strict=True)
         ]  # fmt: skip
+        played = [{event.action: None for part in parts for event in part} for parts in self.events]
+        self.plays = [[one for one in each if isinstance(one, Play)] for each in played]
         self.channels = channels(
-            [
-                (moment, event.action)
-                for moment, plan in zip(self.moment_of, self.plans, strict=True)
-                for event in plan.events
-                if isinstance(event.action, Play)
-            ],
+            [(moment, play) for moment, plays in zip(self.moment_of, self.plays, strict=True)
+             for play in plays],
             self.moments,
-        )
+        )  # fmt: skip
+        self.gates = _calibrated_gates(device)
 
     def outcomes(self, shots: int, rng: np.random.Generator) -> list[Outcomes]:
         return [self._circuit(k, shots, rng) for k in range(len(self.plans))]
 
+    def _prepared(
+        self, group: tuple[int, ...], events: list[Event], zz: dict[Pair, float]
+    ) -> list[Event]:
+        """A set's events as they are simulated."""
+        if len(group) > self.exact_qubits:
+            return events  # twirled, the phases of a wait must stay in one piece
+        zz = _within(zz, group)
+        return split_idles(idle_on(unfold_echoes(events), zz), zz)
+
     def _circuit(self, k: int, shots: int, rng: np.random.Generator) -> Outcomes:
-        plan, moment = self.plans[k], self.moment_of[k]
-        outcomes = Outcomes.empty(shots, plan.clbits)
-        played = {event.action for event in plan.events if isinstance(event.action, Play)}
-        found = {play: self.channels[moment, play] for play in played}
-        situation = _situation(self.device, self.moments.truths[moment], self.zz[moment], found)
-        for group in self.groups[k]:
-            self._simulator(plan, group)(plan, group, situation, outcomes, rng)
+        moment = self.moment_of[k]
+        truth, zz = self.moments.truths[moment], self.zz[moment]
+        outcomes = Outcomes.empty(shots, self.plans[k].clbits)
+        found = {play: self.channels[moment, play] for play in self.plays[k]}
+        situation = Situation(
+            thermal_populations(truth), zz, found, _readout(self.device, truth), self.gates,
+            self.moments.drive_frequency_ghz,
+        )  # fmt: skip
+        for group, events in zip(self.groups[k], self.events[k], strict=True):
+            self._simulator(events, group, zz)(events, group, situation, outcomes, rng)
         return outcomes
 
-    def _simulator(self, plan: Timeline, group: tuple[int, ...]) -> _Simulator:
+    def _simulator(
+        self, events: list[Event], group: tuple[int, ...], zz: dict[Pair, float]
+    ) -> _Simulator:
         if len(group) > self.exact_qubits:
             return twirled.run
-        at_the_end = exact.reads_at_the_end(exact.events_of(plan, group))
-        return exact.run if at_the_end else trajectories.run
+        return exact.run if reads_at_the_end(events, _within(zz, group)) else trajectories.run
 
 
-def _situation(
-    device: Device,
-    truth: Truth,
-    zz: Mapping[Pair, float],
-    played: dict[Play, NDArray[np.float64]],
-) -> Situation:
-    gates = {
+def _within(zz: dict[Pair, float], group: tuple[int, ...]) -> dict[Pair, float]:
+    return {pair: rate for pair, rate in zz.items() if set(pair) <= set(group)}
+
+
+def _calibrated_gates(device: Device) -> dict[Play, str]:
+    return {
         gate_play(knob.name.split(".")[0], knob.qubits, device.controls): knob.name.split(".")[0]
         for knob in device.controls
         if knob.name in ("sx.amplitude", "x.amplitude", "cz.amplitude", "ecr.amplitude")
     }
-    return Situation(thermal_populations(truth), zz, played, _readout(device, truth), gates)
 
 
 def _zz_rad_per_ns(device: Device, moments: Moments, moment: int) -> dict[Pair, float]:

@@ -61,14 +61,20 @@ def config_like(
         "qubits": {number[qubit]: _qubit(target, qubit, entangler) for qubit in chosen},
     }
     if entangler == "cz":
-        table["pairs"] = {f"{number[a]}-{number[b]}": _coupling(target, (a, b)) for a, b in pairs}
+        # Most pairs are listed in both orders: their name here has the lower number first.
+        lengths = {tuple(sorted((number[a], number[b]))): _coupling(target, (a, b))
+                   for a, b in pairs}  # fmt: skip
+        table["pairs"] = {f"{a}-{b}": values for (a, b), values in sorted(lengths.items())}
     return DeviceConfig.model_validate(table | settings)
 
 
 def _chosen(available: int, qubits: Sequence[int] | None) -> list[int]:
     chosen = list(range(available)) if qubits is None else list(qubits)
-    if len(set(chosen)) != len(chosen) or not set(chosen) <= set(range(available)):
-        raise ValueError(f"qubits must be different numbers below {available}, got {chosen}")
+    known = set(range(available))
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= known:
+        raise ValueError(
+            f"qubits must be one or more different numbers below {available}, got {chosen}"
+        )
     return chosen
 
 

@@ -12,30 +12,37 @@ from typing import Any
 
 from calib import history_export
 from calib.controls import Knob, Update
+from calib.history_checks import add_check, checks_of, latest_check_time, latest_checks_of
 from calib.history_entries import (
     Change,
+    Check,
     DeviceTime,
     Entry,
+    Finding,
     Moment,
+    Verdict,
     check_device_time,
+    check_finding,
     check_update,
     differences,
-    from_microseconds,
     knob_order,
     microseconds,
     parse_knob,
 )
 from calib.history_file import Access, open_file, plain_errors, transaction
+from calib.history_rows import CHANGE, ENTRY, change_of, entries_of, moment_column, since_condition
 
-__all__ = ["Change", "DeviceTime", "Entry", "History", "Moment", "differences", "parse_knob"]
-
-_CHANGE = "{0}.id, {0}.utc_us, {0}.device_time_s, {0}.run, {0}.comment, {0}.restores"
-_ENTRY = f"""
-    k.name, e.value, e.uncertainty, e.source,
-    (SELECT p.value FROM entries p WHERE p.knob = e.knob AND p.change < e.change
-     ORDER BY p.change DESC LIMIT 1),
-    {_CHANGE.format("c")}, {_CHANGE.format("m")}
-"""
+__all__ = [
+    "Change",
+    "Check",
+    "DeviceTime",
+    "Entry",
+    "Finding",
+    "History",
+    "Moment",
+    "differences",
+    "parse_knob",
+]
 
 
 def _now() -> datetime:
@@ -152,6 +159,40 @@ class History:
             self._add_entries(rows)
         return change
 
+    def check(
+        self, device: str, found: Finding, *, run: str, device_time_s: float | None = None
+    ) -> int:
+        """Writes down what an experiment found, whether or not a knob was moved for it.
+
+        The device must have values already. When this returns, the check is on the disk; its
+        number is returned. Checks are numbered apart from change-sets.
+        """
+        found, device_time_s = check_finding(found), check_device_time(device_time_s)
+        with self._writing():
+            owner = self._device_id(device)
+            return add_check(self._connection, owner, found, self._clock(), device_time_s, run)
+
+    def checks(
+        self, device: str, *, since: Moment | None = None, newest: int | None = None
+    ) -> list[Check]:
+        """The checks of a device, the oldest first; arguments as for `entries`."""
+        if newest is not None and newest < 1:
+            raise ValueError(f"newest must be at least 1, got {newest}")
+        with self._reading():
+            return checks_of(self._connection, self._device_id(device), since, newest)
+
+    def latest_checks(
+        self, device: str, verdict: Verdict | None = None
+    ) -> dict[tuple[str, tuple[int, ...]], Check]:
+        """The last check (with one verdict) of each experiment, by its name and its qubits."""
+        with self._reading():
+            return latest_checks_of(self._connection, self._device_id(device), verdict)
+
+    def device_time_s(self, device: str) -> float | None:
+        """The device's own clock at its newest change or check; None if it has none."""
+        with self._reading():
+            return self._latest_device_time(self._device_id(device))
+
     def undo_target(
         self, device: str, *, to: Moment | None = None, steps: int | None = None
     ) -> int:
@@ -176,13 +217,13 @@ class History:
     def changes(self, device: str, *, since: Moment | None = None) -> list[Change]:
         """The change-sets of a device, the oldest first; with `since` from that one or time on."""
         with self._reading():
-            condition, given = _since(since)
+            condition, given = since_condition(since)
             rows = self._connection.execute(
-                f"SELECT {_CHANGE.format('c')} FROM changes c "
+                f"SELECT {CHANGE.format('c')} FROM changes c "
                 f"WHERE c.device = ? AND {condition} ORDER BY c.id",
                 [self._device_id(device), *given],
             ).fetchall()
-        return [_change(row) for row in rows]
+        return [change_of(row) for row in rows]
 
     def in_force(self, device: str, *, at: Moment | None = None) -> dict[Knob, Entry]:
         """The entry in force of each knob, now or `at` a moment; knobs without a value are absent.
@@ -215,18 +256,18 @@ class History:
             raise ValueError(f"newest must be at least 1, got {newest}")
         with self._reading():
             owner = self._device_id(device)
-            condition, given = _since(since)
+            condition, given = since_condition(since)
             if knobs is not None:
                 ids = [self._existing_knob_id(owner, knob) for knob in knobs]
                 condition += f" AND e.knob IN ({', '.join(map(str, ids))})"
             # CROSS JOIN: SQLite keeps this order, so that a limit ends the walk down the log.
             rows = self._connection.execute(
-                f"SELECT {_ENTRY} FROM changes c CROSS JOIN entries e ON e.change = c.id "
+                f"SELECT {ENTRY} FROM changes c CROSS JOIN entries e ON e.change = c.id "
                 "JOIN knobs k ON k.id = e.knob JOIN changes m ON m.id = e.measured "
                 f"WHERE c.device = ? AND {condition} ORDER BY c.id DESC, e.knob DESC LIMIT ?",
                 [owner, *given, -1 if newest is None else newest],
             ).fetchall()
-        return _entries(reversed(rows))
+        return entries_of(reversed(rows))
 
     def export(self, device: str, *, at: Moment | None = None) -> dict[str, Any]:
         """What is or was in force, as plain data: see `calib.history_export` for its texts."""
@@ -245,13 +286,13 @@ class History:
         """What is in force after change `cut`, or now."""
         limit = "" if cut is None else "AND change <= :cut"
         rows = self._connection.execute(
-            f"SELECT {_ENTRY} FROM knobs k CROSS JOIN entries e ON e.knob = k.id AND e.change = "
+            f"SELECT {ENTRY} FROM knobs k CROSS JOIN entries e ON e.knob = k.id AND e.change = "
             f"(SELECT max(change) FROM entries WHERE knob = k.id {limit}) "
             "JOIN changes c ON c.id = e.change JOIN changes m ON m.id = e.measured "
             "WHERE k.device = :owner AND e.value IS NOT NULL",
             {"owner": owner, "cut": cut},
         ).fetchall()
-        found = sorted(_entries(rows), key=lambda entry: knob_order(entry.knob))
+        found = sorted(entries_of(rows), key=lambda entry: knob_order(entry.knob))
         return {entry.knob: entry for entry in found}
 
     def _cut(self, owner: int, moment: Moment) -> int:
@@ -261,7 +302,7 @@ class History:
             if not 0 <= moment <= newest:
                 raise ValueError(f"there is no change {moment}: they go from 1 to {newest}, "
                                  "and 0 is before all")  # fmt: skip
-        column, value = _column(moment)
+        column, value = moment_column(moment)
         row = self._connection.execute(
             f"SELECT id FROM changes WHERE device = ? AND {column} <= ? ORDER BY id DESC LIMIT 1",
             [owner, value],
@@ -295,7 +336,9 @@ class History:
         row = self._connection.execute(
             "SELECT device_time_s FROM changes WHERE device = ? AND device_time_s IS NOT NULL "
             "ORDER BY id DESC LIMIT 1", [owner]).fetchone()  # fmt: skip
-        return row[0] if row else None
+        checked_s = latest_check_time(self._connection, owner)
+        known = [time_s for time_s in (row and row[0], checked_s) if time_s is not None]
+        return max(known, default=None)
 
     def _new_change(
         self, owner: int, device_time_s: float | None, run: str, comment: str, restores: int | None
@@ -347,43 +390,6 @@ class History:
             yield
 
 
-def _column(moment: Moment) -> tuple[str, int | float]:
-    if isinstance(moment, DeviceTime):
-        return "device_time_s", moment.seconds
-    if isinstance(moment, datetime):
-        return "utc_us", microseconds(moment)
-    return "id", moment
-
-
-def _since(moment: Moment | None) -> tuple[str, list[int | float]]:
-    if moment is None:
-        return "TRUE", []
-    column, value = _column(moment)
-    return f"c.{column} >= ?", [value]
-
-
 def _nearest(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _change(row: tuple[Any, ...]) -> Change:
-    number, utc_us, device_time_s, run, comment, restores = row
-    return Change(number, from_microseconds(utc_us), device_time_s, run, comment, restores)
-
-
-def _entries(rows: Iterator[tuple[Any, ...]] | Sequence[tuple[Any, ...]]) -> list[Entry]:
-    """Entries from rows of `_ENTRY`; those of one change share one object."""
-    changes: dict[int, Change] = {}
-    knobs: dict[str, Knob] = {}
-    found = []
-    for row in rows:
-        for part in (row[5:11], row[11:17]):
-            if part[0] not in changes:
-                changes[part[0]] = _change(part)
-        if row[0] not in knobs:
-            knobs[row[0]] = parse_knob(row[0])
-        name, value, uncertainty, source, previous = row[:5]
-        change, measured = changes[row[5]], changes[row[11]]
-        found.append(Entry(knobs[name], value, uncertainty, source, change, measured, previous))
-    return found

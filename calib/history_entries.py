@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
 
 from calib.controls import PAIR_KNOBS, QUBIT_KNOBS, Knob, Update
 
@@ -63,6 +64,36 @@ class Entry:
     change: Change
     measured: Change
     previous: float | None
+
+
+Verdict = Literal["in tolerance", "corrected", "not trusted"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an experiment found on one qubit or pair, and how it was judged.
+
+    `deviation` and `uncertainty` (one standard deviation) are in `unit`; None where the data gave
+    no finite number.
+    """
+
+    node: str
+    target: tuple[int, ...]
+    verdict: Verdict
+    deviation: float | None
+    uncertainty: float | None
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Finding):
+    """A finding in the history. `change` was the newest change-set when it was written down."""
+
+    id: int
+    utc: datetime
+    device_time_s: float | None
+    run: str
+    change: int
 
 
 def differences(
@@ -124,6 +155,30 @@ def check_update(update: Update) -> Update:
     if not update.source:
         raise ValueError(f"the source of {knob} is empty: name the experiment, the agent or `hand`")
     return Update(knob, value, uncertainty, str(update.source))
+
+
+def check_finding(found: Finding) -> Finding:
+    """The finding with plain numbers; ValueError if it cannot be recorded."""
+    if not found.node:
+        raise ValueError("a check needs the name of its experiment, got an empty one")
+    target = tuple(int(qubit) for qubit in found.target)
+    if not target or min(target) < 0:
+        raise ValueError(f"a check of {found.node} needs its qubits, got {found.target}")
+    if found.verdict not in get_args(Verdict):
+        raise ValueError(
+            f"the verdict on {found.node} must be one of {', '.join(get_args(Verdict))}, "
+            f"got {found.verdict!r}"
+        )
+    return replace(
+        found,
+        target=target,
+        deviation=_finite(found.deviation),
+        uncertainty=_finite(found.uncertainty),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def check_device_time(seconds: float | None) -> float | None:

@@ -13,7 +13,7 @@ from typing import Literal
 Access = Literal["read", "write", "create"]
 
 MEMORY = ":memory:"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x73796E64  # "synd": tells our files from other programs' SQLite files
 _MAGIC = b"SQLite format 3\0"
 BUSY_TIMEOUT_S = 30.0
@@ -21,7 +21,7 @@ BUSY_TIMEOUT_S = 30.0
 # `changes` are numbered 1, 2, 3 ... over all devices; nothing is ever deleted: there are no gaps.
 # An entry without a value says that an undo withdrew the knob; `measured` is the change that first
 # recorded the value. The order index holds all that a search by time reads.
-_SCHEMA = """
+_CHANGES = """
 CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE knobs (
     id INTEGER PRIMARY KEY,
@@ -49,12 +49,42 @@ CREATE TABLE entries (
 ) WITHOUT ROWID;
 CREATE INDEX changes_in_order ON changes (device, id, utc_us, device_time_s);
 CREATE INDEX entries_by_change ON entries (change);
-""" + "".join(
-    f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, 'a history is only ever added to'); END;\n"
-    for table in ("devices", "knobs", "changes", "entries")
-    for verb in ("UPDATE", "DELETE")
-)
+"""
+# Since version 2. `change` is the device's newest change-set when the check was written down.
+_CHECKS = """
+CREATE TABLE checks (
+    id INTEGER PRIMARY KEY,
+    device INTEGER NOT NULL REFERENCES devices,
+    change INTEGER NOT NULL REFERENCES changes,
+    node TEXT NOT NULL,
+    target TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    deviation REAL,
+    uncertainty REAL,
+    unit TEXT NOT NULL,
+    utc_us INTEGER NOT NULL,
+    device_time_s REAL,
+    run TEXT NOT NULL
+);
+CREATE INDEX checks_in_order ON checks (device, node, target, id);
+"""
+
+
+def _growing(*tables: str) -> str:
+    """Triggers that forbid to change or delete rows."""
+    return "".join(
+        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, 'a history is only ever added to'); END;\n"
+        for table in tables
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+# What brings a file of a version to the next one; 0 is an empty file.
+_STEPS = {
+    0: _CHANGES + _growing("devices", "knobs", "changes", "entries"),
+    1: _CHECKS + _growing("checks"),
+}
 
 
 def open_file(path: str | os.PathLike[str], access: Access) -> sqlite3.Connection:
@@ -144,16 +174,18 @@ def _is_history(connection: sqlite3.Connection, file: pathlib.Path) -> bool:
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection with safe settings, and the schema in place."""
+    """The connection with safe settings, and the newest schema in place."""
     # WAL: readers see the last commit while a writer is at work. FULL: a commit that was
     # acknowledged has reached the disk.
     _begin_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     with transaction(connection):
-        if not connection.execute("PRAGMA user_version").fetchone()[0]:  # nobody was quicker
-            for statement in _statements(_SCHEMA):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another may be quicker
+        for step in range(version, SCHEMA_VERSION):
+            for statement in _statements(_STEPS[step]):
                 connection.execute(statement)
+        if version < SCHEMA_VERSION:
             connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     return connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -119,6 +120,30 @@ def gate_play(gate: str, qubits: tuple[int, ...], controls: Controls) -> Play:
     return Play("drive", qubits, _settings(controls, gate, qubits, _DRIVE))
 
 
+def unfold_echoes(events: Sequence[Event]) -> list[Event]:
+    """The same events with each echoed gate as its tone, X on the control, and reversed tone.
+
+    Each tone then begins at a time of its own (`calib.frames` says why that matters).
+    """
+    unfolded: list[Event] = []
+    for event in events:
+        action = event.action
+        if not (isinstance(action, Play) and action.kind == "ecr"):
+            unfolded.append(event)
+            continue
+        (control, target), tone, flip = action.qubits, action.settings[:5], action.settings[5:]
+        height, phase, cancel_height, cancel_phase, length = tone
+        back = (height, phase + math.pi, cancel_height, cancel_phase + math.pi, length)
+        middle = event.start_ns + length
+        unfolded += [
+            Event(event.start_ns, Play("cr", action.qubits, tone)),
+            Event(middle, Play("drive", (control,), flip)),
+            Event(middle, Play("idle", (target,), flip[-1:])),
+            Event(middle + flip[-1], Play("cr", action.qubits, back)),
+        ]
+    return sorted(unfolded, key=lambda event: event.start_ns)
+
+
 def _settings(
     controls: Controls, gate: str, qubits: tuple[int, ...], names: Sequence[str]
 ) -> tuple[float, ...]:
@@ -177,7 +202,7 @@ class _Vocabulary:
             "id": lambda qubits, _given, _: Play("idle", qubits, (timing.one_qubit_ns,)),
             "sx": lambda qubits, _given, _: self._calibrated("sx", qubits),
             "x": lambda qubits, _given, _: self._calibrated("x", qubits),
-            "drive": lambda qubits, given, _: Play("drive", qubits, given),
+            "drive": lambda qubits, given, _: Play("drive", qubits, _playable(given, _DRIVE)),
             "reset": lambda qubits, _given, _: Play("reset", qubits, (timing.reset_ns,)),
             "measure": self._measure,
             "readout": self._measure,
@@ -193,7 +218,7 @@ class _Vocabulary:
         pair = self._coupled(qubits)
         if not given:
             return self._calibrated("cz", pair)
-        amplitude, duration, first, second = given
+        amplitude, duration, first, second = _playable(given, _FLUX)
         # Given phases belong to the qubits in the order of the instruction.
         phases = (first, second) if pair == qubits else (second, first)
         return Play("flux", pair, (amplitude, duration, *phases))
@@ -204,7 +229,9 @@ class _Vocabulary:
         pair = self._coupled(qubits)
         if pair != qubits:
             raise ValueError(f"cross resonance on {qubits}: qubit {pair[0]} is the control")
-        return Play("cr", pair, given) if given else self._calibrated("ecr", pair)
+        if not given:
+            return self._calibrated("ecr", pair)
+        return Play("cr", pair, _playable(given, _CROSS))
 
     def _coupled(self, qubits: tuple[int, ...]) -> Pair:
         pair = self._pairs.get(frozenset(qubits))
@@ -216,7 +243,7 @@ class _Vocabulary:
         self, qubits: tuple[int, ...], given: tuple[float, ...], clbits: tuple[int, ...]
     ) -> Measure:
         settings = given or _settings(self._controls, "readout", qubits, _READOUT)
-        amplitude, frequency, duration = settings
+        amplitude, frequency, duration = _playable(settings, _READOUT)
         return Measure((qubits[0],), clbits[0], amplitude, frequency, duration)
 
 
@@ -225,8 +252,26 @@ _FLUX = ("amplitude", "duration_ns", "phase_a_rad", "phase_b_rad")
 _CROSS = ("amplitude", "phase_rad", "cancel_amplitude", "cancel_phase_rad", "duration_ns")
 _READOUT = ("amplitude", "frequency_ghz", "duration_ns")
 
-_NS = {"dt": 1.0, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}  # the device's dt is 1 ns
+
+def _playable(settings: tuple[float, ...], names: Sequence[str]) -> tuple[float, ...]:
+    """The settings of a bare pulse, if electronics could play it."""
+    for name, value in zip(names, settings, strict=True):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} of a pulse must be a finite number, got {value}")
+        if name.endswith("amplitude") and abs(value) > 1:
+            raise ValueError(
+                f"{name} of a pulse must be within ±1, the full scale, got {value:.6g}"
+            )
+        if name.endswith(("duration_ns", "frequency_ghz")) and value <= 0:
+            raise ValueError(f"{name} of a pulse must be above 0, got {value:.6g}")
+    return settings
+
+
+# The device's dt is 1 ns.
+_NS = {"dt": 1.0, "ps": 1e-3, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 
 def _delay_ns(delay: Delay) -> float:
+    if delay.unit not in _NS:
+        raise ValueError(f"a delay must be in {', '.join(_NS)}, got {delay.unit!r}: assign it")
     return float(delay.params[0]) * _NS[delay.unit]

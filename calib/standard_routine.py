@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from calib.experiments.axis import axis
 from calib.experiments.cr_tomography import cr_tomography
 from calib.experiments.cz_amplitude import cz_amplitude
 from calib.experiments.cz_leakage import cz_leakage
@@ -14,7 +15,7 @@ from calib.experiments.ecr_fine import fine_ecr
 from calib.experiments.fine import fine_amplitude, fine_drag, half_angle
 from calib.experiments.rabi import rabi
 from calib.experiments.ramsey import fine_frequency, ramsey
-from calib.experiments.readout import readout_discrimination
+from calib.experiments.readout import readout_discrimination, readout_tone
 from calib.experiments.spectroscopy import spectroscopy
 from calib.routine import Node
 
@@ -32,20 +33,46 @@ def standard_nodes(entangler: Literal["cz", "ecr"]) -> tuple[Node, ...]:
 
 
 def _one_qubit_nodes() -> tuple[Node, ...]:
-    day = 24 * _HOUR_S
+    return (*_coarse_nodes(), *_readout_nodes(), *_fine_nodes())
+
+
+def _coarse_nodes() -> tuple[Node, ...]:
+    week = 7 * 24 * _HOUR_S
     return (
-        Node(readout_discrimination(), (), 2 * _HOUR_S, verify=False),
-        Node(spectroscopy(), ("readout_discrimination",), 7 * day, verify=False),
-        Node(rabi(), ("spectroscopy",), 7 * day, verify=False),
-        Node(ramsey(), ("rabi",), day, verify=False),
-        Node(rough_drag("x"), ("ramsey",), 7 * day, verify=False),
-        Node(rough_drag("sx"), ("ramsey",), 7 * day, verify=False),
-        Node(fine_frequency(), ("rough_drag_x", "rough_drag_sx"), 0.5 * _HOUR_S),
-        Node(half_angle(), ("fine_frequency",), day),
-        Node(fine_drag("x"), ("half_angle",), 6 * _HOUR_S),
-        Node(fine_drag("sx"), ("half_angle",), 6 * _HOUR_S),
+        Node(readout_discrimination(), (), week, verify=False),
+        Node(spectroscopy(), ("readout_discrimination",), week, verify=False),
+        Node(rabi(tolerance_rad=0.03), ("spectroscopy",), week, verify=False),
+        Node(ramsey(), ("rabi",), 24 * _HOUR_S, verify=False),
+        Node(rough_drag("x"), ("ramsey",), week, verify=False),
+        Node(rough_drag("sx"), ("ramsey",), week, verify=False),
+        Node(axis(), ("rough_drag_x", "rough_drag_sx"), week, verify=False),
+    )
+
+
+def _readout_nodes() -> tuple[Node, ...]:
+    """The tone, which needs an X to compare |0⟩ and |1⟩, and then the line for it."""
+    day = 24 * _HOUR_S
+    last = replace(readout_discrimination(), name="readout_line")
+    frequency = readout_tone("frequency_ghz", points=9, tolerance=5e-4)
+    amplitude = readout_tone("amplitude", points=9, tolerance=4e-4, shots=4000)
+    return (
+        Node(frequency, ("axis",), day, verify=False),
+        Node(amplitude, ("readout_frequency_ghz",), day, verify=False),
+        Node(last, ("readout_amplitude",), 2 * _HOUR_S, verify=False),
+    )
+
+
+def _fine_nodes() -> tuple[Node, ...]:
+    """DRAG and amplitude before the axis, which they move; DRAG is looked at again at the end."""
+    last = replace(fine_drag("x"), name="fine_drag_x_again")
+    return (
+        Node(fine_frequency(), ("readout_line",), 0.5 * _HOUR_S),
+        Node(fine_drag("x"), ("fine_frequency",), 6 * _HOUR_S),
+        Node(fine_drag("sx"), ("fine_frequency",), 6 * _HOUR_S),
         Node(fine_amplitude("x"), ("fine_drag_x",), _HOUR_S),
         Node(fine_amplitude("sx"), ("fine_drag_sx",), _HOUR_S),
+        Node(last, ("fine_amplitude_x", "fine_amplitude_sx"), 6 * _HOUR_S),
+        Node(half_angle(), ("fine_drag_x_again",), 6 * _HOUR_S),
     )
 
 
@@ -53,7 +80,7 @@ def _cz_nodes() -> tuple[Node, ...]:
     day = 24 * _HOUR_S
     coarse = cz_amplitude(span=0.1, points=21, repetitions=(1,), tolerance_rad=0.1)
     return (
-        Node(replace(coarse, name="cz_resonance"), ("fine_amplitude_x", "fine_amplitude_sx"),
+        Node(replace(coarse, name="cz_resonance"), ("half_angle",),
              7 * day, verify=False),
         Node(replace(cz_leakage(), name="cz_cycle"), ("cz_resonance",), 7 * day, verify=False),
         Node(cz_leakage(span_ns=3.0, tolerance=6e-5), ("cz_cycle",), 6 * _HOUR_S),
@@ -63,8 +90,7 @@ def _cz_nodes() -> tuple[Node, ...]:
 
 
 def _ecr_nodes() -> tuple[Node, ...]:
-    one_qubit = ("fine_amplitude_x", "fine_amplitude_sx")
     return (
-        Node(cr_tomography(), one_qubit, 6 * _HOUR_S),
+        Node(cr_tomography(), ("half_angle",), 6 * _HOUR_S),
         Node(fine_ecr(), ("cr_tomography",), _HOUR_S),
     )

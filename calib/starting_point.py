@@ -128,19 +128,29 @@ def miscalibrated(
     for knob, value in values.items():
         sign, uniform = rng.choice([-1.0, 1.0]), rng.uniform(-1.0, 1.0)
         kind = knob.name.split(".")[-1]
-        if knob.name == "frequency_ghz":
+        if knob.name.startswith("readout"):
+            value = _wrong_readout(knob.name, value, sign, start)
+        elif knob.name == "frequency_ghz":
             value += sign * start.frequency_mhz * 1e-3
-        elif kind == "amplitude" and not knob.name.startswith("readout"):
+        elif kind == "amplitude":
             value *= 1 + sign * start.amplitude
         elif kind == "drag_ns":
             value += uniform * start.drag_ns
         elif knob.name == "x.phase_rad":  # that of SX defines the frame
             value += uniform * start.axis_rad
-        elif start.readout and knob.name in ("readout.angle_rad", "readout.threshold"):
-            value = 0.0
         elif kind in ("phase_a_rad", "phase_b_rad") or knob.name == "ecr.phase_rad":
             value += uniform * start.phase_rad
         elif knob.name == "cz.duration_ns":
             value += sign * start.duration_ns
         wrong[knob] = float(value)
     return wrong
+
+
+def _wrong_readout(name: str, value: float, sign: float, start: Start) -> float:
+    if not start.readout:
+        return value
+    if name == "readout.frequency_ghz":
+        return value + sign * start.readout_mhz * 1e-3
+    if name == "readout.amplitude":
+        return min(value * (1 + sign * start.readout_amplitude), 1.0)
+    return 0.0 if name in ("readout.angle_rad", "readout.threshold") else value

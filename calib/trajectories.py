@@ -8,7 +8,7 @@ numbers for k transmons, where a density for each sequence of readouts would cos
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from calib import density
 from calib.always_on import AlwaysOnZZ
 from calib.channels import basis, pair_basis
-from calib.exact import Outcomes, Situation, events_of
-from calib.schedule import Event, Measure, Play, Timeline
+from calib.exact import Outcomes, Situation
+from calib.frames import DriveFrames
+from calib.schedule import Event, Measure, Play
 
 States = NDArray[np.complex128]  # amplitudes, [L]·k and then shots
 _AMPLITUDES = 2**21  # at once: 32 MiB
@@ -25,14 +26,13 @@ _NEGLIGIBLE = 1e-13  # a share of a channel that no number of shots would show
 
 
 def run(
-    timeline: Timeline,
+    events: Sequence[Event],
     group: tuple[int, ...],
     situation: Situation,
     outcomes: Outcomes,
     rng: np.random.Generator,
 ) -> None:
     """Runs the events of one set of qubits; writes what its readouts showed into `outcomes`."""
-    events = events_of(timeline, group)
     plays = {event.action for event in events if isinstance(event.action, Play)}
     operators = {
         play: kraus_operators(situation.channels[play], transmons=len(play.qubits))
@@ -62,7 +62,7 @@ def kraus_operators(transfer: NDArray[np.float64], *, transmons: int) -> list[St
 
 
 def _run(
-    events: list[Event],
+    events: Sequence[Event],
     group: tuple[int, ...],
     situation: Situation,
     operators: Mapping[Play, list[States]],
@@ -71,19 +71,23 @@ def _run(
 ) -> None:
     position = {qubit: k for k, qubit in enumerate(group)}
     zz = AlwaysOnZZ(situation.zz_rad_per_ns, group)
+    frames = DriveFrames(situation.drive_frequency_ghz, group)
     states = _start(situation.populations[list(group)], len(outcomes.bits), rng)
     for event in events:
         action = event.action
         places = tuple(position[qubit] for qubit in action.qubits)
         for (a, b), angle in zz.turns(event).items():
             _turn(states, -angle, (position[a], position[b]))
+        theta = frames.turn(event)
         if isinstance(action, Measure):
             states, found = _collapse(states, places[0], rng)
             iq, bits, after = situation.readout(action, found, rng)
             _relabel(states, places[0], found, after)
             outcomes.iq[:, action.clbit], outcomes.bits[:, action.clbit] = iq, bits
         elif isinstance(action, Play):
+            _turn(states, -theta, places[:1])
             states = _jump(states, operators[action], places, rng)
+            _turn(states, theta, places[:1])
         else:
             _turn(states, action.angle_rad, places)
 
@@ -98,6 +102,8 @@ def _start(populations: NDArray[np.float64], shots: int, rng: np.random.Generato
 
 def _turn(states: States, angle_rad: float, places: tuple[int, ...]) -> None:
     """Multiplies with exp(iθ n), or exp(iθ n⊗n) for two places, in place."""
+    if not angle_rad:
+        return
     number: NDArray[np.float64] = np.ones(())
     for place in places:
         shape = [1] * states.ndim

@@ -3,6 +3,8 @@
 What twirling keeps of a channel R after its ideal Clifford C is the diagonal of R·Cᵀ: the
 probabilities of the Pauli errors (J. Emerson et al., arXiv:0707.0685). What it loses:
 - Coherent errors add as probabilities, not as amplitudes, and do not echo away.
+- How two gates on a pair interfere (`calib.frames`): turning the frame of one qubit only trades
+  X and Y errors on it against each other, and their sum is all that a twirl about Z leaves.
 - Relaxation has no direction: a qubit that idles for long ends mixed, not at rest.
 - What leaks is taken for mixed: depolarized, with the probability that the channel leaks.
 Readouts are the device's own, with their IQ points, decay and errors, at levels 0 and 1.
@@ -13,7 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import stim
@@ -22,8 +24,8 @@ from numpy.typing import NDArray
 
 from calib import channels as ch
 from calib.always_on import AlwaysOnZZ
-from calib.exact import Outcomes, Situation, events_of
-from calib.schedule import Event, Measure, Play, Timeline, VirtualZ
+from calib.exact import Outcomes, Situation
+from calib.schedule import Event, Measure, Play, VirtualZ
 
 Array = NDArray[np.float64]
 _SAME_ANGLE_RAD = 1e-6
@@ -31,7 +33,7 @@ _RECOGNISED = 0.9  # the least process fidelity of a bare pulse with a Clifford
 
 
 def run(
-    timeline: Timeline,
+    events: Sequence[Event],
     group: tuple[int, ...],
     situation: Situation,
     outcomes: Outcomes,
@@ -43,7 +45,7 @@ def run(
     flipped whose qubit changed its level while it was read.
     """
     position = {qubit: k for k, qubit in enumerate(group)}
-    parts = list(_circuits(events_of(timeline, group), position, situation))
+    parts = list(_circuits(events, position, situation))
     reference = sum((part for part, _ in parts), stim.Circuit()).reference_sample()
     frames = stim.FlipSimulator(batch_size=len(outcomes.bits), num_qubits=len(group),
                                 seed=int(rng.integers(2**62)))  # fmt: skip
@@ -60,7 +62,7 @@ def run(
 
 
 def _circuits(
-    events: list[Event], position: Mapping[int, int], situation: Situation
+    events: Sequence[Event], position: Mapping[int, int], situation: Situation
 ) -> Iterator[tuple[stim.Circuit, Measure | None]]:
     """The circuit in pieces, each ending with the readout beside it; the last one with none."""
     zz = AlwaysOnZZ(situation.zz_rad_per_ns, position, idles=False)

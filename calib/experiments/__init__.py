@@ -4,6 +4,7 @@ Each file holds an experiment with its analysis (or stands for one of qiskit-exp
 function that makes a `Calibration` of it.
 """
 
+from calib.experiments.axis import Axis, axis
 from calib.experiments.benchmarking import (
     interleaved_benchmarking,
     randomized_benchmarking,
@@ -24,6 +25,7 @@ from calib.experiments.readout import ReadoutExperiment, readout_discrimination,
 from calib.experiments.spectroscopy import Spectroscopy, spectroscopy
 
 __all__ = [
+    "Axis",
     "CRTomography",
     "CZLeakage",
     "CZPhases",
@@ -36,6 +38,7 @@ __all__ = [
     "ReadoutExperiment",
     "RoughDrag",
     "Spectroscopy",
+    "axis",
     "cr_tomography",
     "cz_amplitude",
     "cz_leakage",

@@ -183,7 +183,9 @@ def cr_tomography(
         disturbance = complex(terms["IX"].value, terms["IY"].value)
         values = _next_tone(controls, qubits, angle, disturbance)
         relative = spread / abs(angle)
-        updates = tuple(Update(Knob(f"ecr.{name}", qubits), value, None, "cr_tomography")
+        sizes = _spreads(controls, qubits, values, relative, math.hypot(
+            terms["IX"].uncertainty, terms["IY"].uncertainty) / math.sqrt(2))  # fmt: skip
+        updates = tuple(Update(Knob(f"ecr.{name}", qubits), value, sizes[name], "cr_tomography")
                         for name, value in values.items())  # fmt: skip
         return Conclusion(deviation, updates if relative < 0.2 else ())
 
@@ -200,14 +202,41 @@ def _next_tone(
     change = math.pi / 4 / angle
     most = min(abs(change) * abs(amplitude), 1.0) / abs(amplitude)
     change *= most / abs(change)
-    target = qubits[1:]
-    # An X pulse turns by π with about half (its envelope's mean) of amplitude times length.
-    area_ns = controls.of("x.amplitude", *target) * controls.of("x.duration_ns", *target) / 2
-    mhz_per_unit = 1e3 / (2 * area_ns)
-    cancelling = (cmath.rect(cancel, cancel_phase) - disturbance_mhz / mhz_per_unit) * change
+    removed = disturbance_mhz / _mhz_per_unit(controls, qubits[1:])
+    cancelling = (cmath.rect(cancel, cancel_phase) - removed) * change
     return {
         "amplitude": amplitude * abs(change),
         "phase_rad": math.remainder(phase + cmath.phase(change), 2 * math.pi),
         "cancel_amplitude": min(abs(cancelling), 1.0),
         "cancel_phase_rad": cmath.phase(cancelling),
+    }
+
+
+def _mhz_per_unit(controls: Controls, target: tuple[int, ...]) -> float:
+    """What full amplitude of the cancellation does, from the target's X pulse."""
+    # An X pulse turns by π with about half (its envelope's mean) of amplitude times length.
+    area_ns = controls.of("x.amplitude", *target) * controls.of("x.duration_ns", *target) / 2
+    return 1e3 / (2 * area_ns)
+
+
+def _spreads(
+    controls: Controls,
+    qubits: tuple[int, ...],
+    values: dict[str, float],
+    relative: float,
+    disturbance_mhz: float,
+) -> dict[str, float]:
+    """One standard deviation of each setting: `relative` is that of the angle per tone.
+
+    A complex number known to r of its size has a phase known to r.
+    """
+    before = controls.of("ecr.amplitude", *qubits)
+    scale = values["amplitude"] / before
+    from_rates = scale * disturbance_mhz / abs(_mhz_per_unit(controls, qubits[1:]))
+    size = math.hypot(from_rates, relative * values["cancel_amplitude"])
+    return {
+        "amplitude": relative * values["amplitude"],
+        "phase_rad": relative,
+        "cancel_amplitude": size,
+        "cancel_phase_rad": min(size / max(values["cancel_amplitude"], 1e-12), math.pi),
     }

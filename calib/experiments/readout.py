@@ -35,7 +35,8 @@ class ReadoutAnalysis(BaseAnalysis):
 
     Of several tones, those that err little are fitted with a parabola over their number in the
     scan, and the one nearest to its vertex is taken: assignment errors of single tones are too
-    noisy to choose by.
+    noisy to choose by. Of several frequencies it is the one whose clouds lie furthest apart,
+    by a parabola likewise, which is known better than the errors.
     """
 
     def _run_analysis(self, experiment_data: ExperimentData) -> Results:
@@ -44,7 +45,10 @@ class ReadoutAnalysis(BaseAnalysis):
         lines = [separating_line(*clouds[tone]) for tone in tones]
         errors = np.array([line.error(*clouds[tone])
                            for line, tone in zip(lines, tones, strict=True)])  # fmt: skip
-        best = _least(errors, len(clouds[tones[0]][0]))
+        if len({frequency for _, frequency, _ in tones}) > 1:
+            best = _furthest(np.array([contrast(*clouds[tone]) for tone in tones]))
+        else:
+            best = _least(errors, len(clouds[tones[0]][0]))
         line, tone = lines[best], tones[best]
         good = contrast(*clouds[tone]) > 1.5
         shots = len(clouds[tone][0])
@@ -84,6 +88,17 @@ def _least(errors: NDArray[np.float64], shots: int) -> int:
     if curvature <= 0:
         return int(np.argmin(errors))
     return int(np.clip(round(where.value), 0, len(errors) - 1))
+
+
+def _furthest(contrasts: NDArray[np.float64]) -> int:
+    """The number of the tone at the top of a parabola through those of large contrast."""
+    kept = np.flatnonzero(contrasts > 0.6 * contrasts.max())
+    if len(kept) < 4:
+        return int(np.argmax(contrasts))
+    where, curvature = vertex(kept, contrasts[kept], np.ones(len(kept)))
+    if curvature >= 0:
+        return int(np.argmax(contrasts))
+    return int(np.clip(round(where.value), 0, len(contrasts) - 1))
 
 
 class ReadoutExperiment(BaseExperiment):

@@ -14,7 +14,7 @@ from calib.execution import resonator
 from calib.readout import Discriminator, ReadoutPulse
 
 WELL = {"amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
-        "duration_ns": 0}  # fmt: skip
+        "duration_ns": 0, "readout": False}  # fmt: skip
 
 
 def well_calibrated(qubits: int = 2, *, exact_qubits: int = 5, **config: Any) -> DriftingBackend:

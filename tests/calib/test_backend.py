@@ -9,6 +9,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.primitives import BackendSamplerV2
 from qiskit.providers import JobStatus
 
+from calib import execution
 from calib.execution import Spent
 from calib.gates import DrivePulse
 
@@ -220,6 +221,10 @@ def branching():
         (QuantumCircuit(1, 1), {"meas_return": "all"}, "meas_return must be"),
         (QuantumCircuit(9, 1), {}, "has 9 qubits"),
         (branching(), {}, "no instruction 'if_else'"),
+        (QuantumCircuit(1, 1), {"rep_delay": 1.5}, r"rep_delay must be within 0 and 1 \(seconds"),
+        (QuantumCircuit(1, 1), {"rep_delay": -1e-6}, "rep_delay must be within"),
+        (QuantumCircuit(1, 1), {"init_qubits": False}, "init_qubits must be true"),
+        (QuantumCircuit(1, 1), {"use_measure_esp": True}, "use_measure_esp must be false"),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line(make_backend, circuit, options, says):
@@ -258,3 +263,17 @@ def test_a_job_is_done_and_has_its_own_name(make_backend):
     assert jobs[0].job_id() != jobs[1].job_id()
     assert jobs[0].status() == JobStatus.DONE
     assert jobs[0].result().get_counts() == jobs[0].result().get_counts()
+
+
+def test_rep_delay_is_the_wait_after_each_shot_in_seconds(make_backend):
+    backend = make_backend(1, timing={"circuit_overhead_s": 0.0, "job_overhead_s": 0.0})
+    backend.run(prepared(backend, 0), shots=1000, rep_delay=300e-6, init_qubits=True)
+    assert backend.device.time_s == pytest.approx(1000 * (300e-6 + 1200e-9))
+
+
+def test_iq_points_that_are_no_numbers_are_not_taken_for_zero(make_backend, monkeypatch):
+    backend = make_backend(2)
+    monkeypatch.setattr(execution, "sample_iq",
+                        lambda levels, *_: (np.full(len(levels), np.nan + 0j), levels))  # fmt: skip
+    with pytest.raises(RuntimeError, match="NaN"):
+        backend.run(prepared(backend, 0, qubits=2), shots=10, meas_level=1)

@@ -29,6 +29,7 @@ class Scripted:
     says: Callable[[tuple[int, ...], int], float | None]  # the deviation, None if not trusted
     journal: list[tuple[str, tuple[tuple[int, ...], ...]]]
     tolerance: float = 0.1
+    shots: int = 3  # too few for a quick look with a quarter of them
     asked: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     def run(self, backend: DriftingBackend, controls: Any, targets: Any) -> list[tuple[int, ...]]:
@@ -156,3 +157,94 @@ def test_the_standard_graph_sets_every_knob_that_starts_wrong() -> None:
              if value != textbook.controls[knob]}  # fmt: skip
     assert wrong <= set_by_it
     assert {"readout.angle_rad", "readout.threshold"} <= set_by_it
+
+
+def test_what_needs_a_failed_node_is_not_measured_and_failed_too() -> None:
+    broken = {(3,)}
+    base = Scripted("base", 1, lambda target, time: None if target in broken else 0.0, [])
+    top = Scripted("top", 1, lambda target, time: 0.0, [])
+    gate = Scripted("gate", 2, lambda target, time: 0.0, [])
+    routine = routine_of((base, ()), (top, ("base",)), (gate, ("top",)), attempts=3)
+    log = routine.maintain()
+    pairs = {pair for pair in routine.device.pairs if 3 in pair}
+    failed = {("base", (3,)), ("top", (3,))} | {("gate", pair) for pair in pairs}
+    assert log.failed == failed
+    assert len(pairs) == 2
+    assert base.asked[(3,)] == 3  # not again for each node that needs it
+    assert (3,) not in top.asked
+    assert set(gate.asked) == set(routine.device.pairs) - pairs
+    broken.clear()  # whatever it was: the next round tries again
+    assert not routine.maintain().failed
+    assert (top.asked[(3,)], base.asked[(0,)]) == (1, 1)
+
+
+def test_a_large_change_deep_beneath_ends_a_check_a_small_one_only_what_is_next() -> None:
+    off = {"by": 0.0}
+
+    def says(target: tuple[int, ...], time: int) -> float:
+        return off.pop("by", 0.0) if target == (2,) else 0.0
+
+    for size, again in ((0.3, 1), (0.5, 2)):  # three and five tolerances
+        base = Scripted("base", 1, says, [])
+        middle, top = (Scripted(name, 1, lambda target, time: 0.0, []) for name in ("mid", "top"))
+        off["by"] = 0.0
+        routine = routine_of((base, ()), (middle, ("base",)), (top, ("mid",)))
+        routine.nodes["base"] = replace(routine.nodes["base"], max_age_s=1000.0)
+        routine.maintain()
+        routine.device.advance(2000.0)
+        off["by"] = size
+        routine.maintain()
+        assert (middle.asked[(2,)], top.asked[(2,)]) == (2, again)
+        assert (middle.asked[(1,)], top.asked[(1,)]) == (1, 1)
+
+
+def test_what_was_good_is_first_looked_at_with_a_quarter_of_the_shots() -> None:
+    off: dict[tuple[int, ...], list[float]] = {
+        (1,): [0.0, 0.5, 0.5]
+    }  # good; out of tolerance by few shots, and by all; then well
+    shots: list[int] = []
+
+    @dataclass
+    class Counting(Scripted):
+        def run(self, backend: DriftingBackend, controls: Any, targets: Any) -> Any:
+            shots.append(self.shots)
+            return super().run(backend, controls, targets)
+
+    asked: dict[tuple[int, ...], int] = {(q,): 0 for q in range(5)}
+    base = Counting("base", 1, lambda t, n: off[t].pop(0) if off.get(t) else 0.0, [], shots=100,
+                    asked=asked)  # fmt: skip
+    routine = routine_of((base, ()), max_age_s=1000.0)
+    routine.maintain()
+    assert set(shots) == {100}
+    shots.clear()
+    routine.device.advance(2000.0)
+    log = routine.maintain()
+    assert shots == [25, 25, 100, 100]  # two groups of uncoupled qubits; then one of them
+    assert asked == {(0,): 2, (1,): 4, (2,): 2, (3,): 2, (4,): 2}
+    assert [step.verdict for step in log.steps if step.target == (1,)] == [
+        "in tolerance", "corrected", "in tolerance"]  # fmt: skip
+
+
+def test_what_an_earlier_run_knew_is_not_measured_again() -> None:
+    base, top = (Scripted(name, 1, lambda target, time: 0.0, []) for name in ("base", "top"))
+    routine = routine_of((base, ()), (top, ("base",)))
+    routine.device.advance(100.0)
+    for qubit in range(5):
+        routine.remember("base", (qubit,), good_at_s=50.0)
+        routine.remember("top", (qubit,), good_at_s=60.0)
+    routine.remember("base", (2,), changed_at_s=70.0)
+    routine.remember("gone", (2,), changed_at_s=70.0)
+    routine.maintain()
+    assert base.asked == {}
+    assert top.asked == {(2,): 1}
+
+
+def test_checks_are_recorded_and_sources_are_the_nodes_names() -> None:
+    updates, steps = [], []
+    off = Scripted("off", 1, lambda t, n: 0.5 if n == 1 else 0.0, [])
+    device = Device(DeviceConfig(seed=7))
+    node = Node(cast(Calibration, replace(off, name="other")))
+    routine = Routine(DriftingBackend(device), [node], record=updates.extend,
+                      record_check=steps.append)  # fmt: skip
+    assert routine.maintain().steps == steps
+    assert {update.source for update in updates} == {"other"}

@@ -1,10 +1,12 @@
 """When things are played: barriers, delays in all units, parallel blocks, idling."""
 
+import math
+
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from calib.always_on import AlwaysOnZZ, split_idles
+from calib.always_on import AlwaysOnZZ, idle_on, split_idles
 from calib.gates import DrivePulse, FluxPulse, ReadoutPulse
 from calib.schedule import Event, Play, VirtualZ, timeline
 
@@ -72,7 +74,8 @@ def test_a_gate_on_a_pair_waits_for_both(device):
 
 
 @pytest.mark.parametrize(
-    ("length", "unit"), [(500, "dt"), (500, "ns"), (0.5, "us"), (5e-4, "ms"), (5e-7, "s")]
+    ("length", "unit"),
+    [(500, "dt"), (5e5, "ps"), (500, "ns"), (0.5, "us"), (5e-4, "ms"), (5e-7, "s")],
 )
 def test_a_delay_is_as_long_in_every_unit(device, length, unit):
     circuit = QuantumCircuit(3)
@@ -111,10 +114,18 @@ def test_pulses_carry_their_own_settings(device):
         (lambda c: c.cz(0, 2), "0 and 2 are not coupled"),
         (lambda c: c.ecr(0, 1), "no instruction 'ecr'"),
         (lambda c: c.rz(Parameter("a"), 0), "assign a"),
+        (lambda c: c.delay(c.add_stretch("wait"), 0), "got 'expr': assign it"),
+        (lambda c: c.append(DrivePulse(1.2, 0, 0, 0, 32), [0]), "amplitude .* ±1, .* got 1.2"),
+        (lambda c: c.append(DrivePulse(0.2, 0, 0, 0, 0), [0]), "duration_ns .* above 0, got 0"),
+        (lambda c: c.append(DrivePulse(0.2, math.inf, 0, 0, 32), [0]), "drag_ns .* finite"),
+        (lambda c: c.append(FluxPulse(-1.5, 40, 0, 0), [0, 1]), "amplitude .* got -1.5"),
+        (lambda c: c.append(FluxPulse(0.5, -40, 0, 0), [0, 1]), "duration_ns .* got -40"),
+        (lambda c: c.append(ReadoutPulse(0.5, 7.0, -1), [0], [0]), "duration_ns .* got -1"),
+        (lambda c: c.append(ReadoutPulse(2, 7.0, 900), [0], [0]), "amplitude .* got 2"),
     ],
 )
 def test_what_cannot_be_played_is_refused_in_one_line(device, build, says):
-    circuit = QuantumCircuit(3)
+    circuit = QuantumCircuit(3, 1)
     build(circuit)
     with pytest.raises(ValueError, match=says) as refusal:
         plan_of(circuit, device)
@@ -144,7 +155,26 @@ def test_long_idles_come_in_pieces_where_a_neighbour_turns_them(device):
         circuit.delay(1000, qubit)
         circuit.x(qubit)
     plan = plan_of(circuit, device)
-    split = split_idles(plan, {(1, 0): 1e-3, (1, 2): 1.0})
-    idles = [found for found in starts(split, 0) if found[1] == "idle"]
+    split = split_idles(plan.events, {(1, 0): 1e-3})
+    idles = [(event.start_ns, "idle", event.action.duration_ns) for event in split
+             if event.action == Play("idle", (0,), (250.0,))]  # fmt: skip
     assert idles == [(start, "idle", 250.0) for start in (32.0, 282.0, 532.0, 782.0)]
-    assert split_idles(plan, {(1, 2): 1.0}) == plan
+    assert split_idles(plan.events, {(1, 0): 1e-6}) == list(plan.events)
+
+
+def test_a_qubit_idles_on_until_a_coupled_neighbours_last_pulse(device):
+    circuit = QuantumCircuit(3, 1)
+    circuit.x(0)
+    circuit.sx(1)
+    circuit.x(2)
+    circuit.measure(2, 0)
+    circuit.delay(5000, 1)
+    circuit.sx(1)
+    events = timeline(circuit, device.controls, device.pairs, device.config.timing).events
+    added = [event for event in idle_on(events, {(1, 0): 1e-3, (1, 2): 1e-3})
+             if event not in events]  # fmt: skip
+    assert added == [
+        Event(32.0, Play("idle", (0,), (5000.0,))),
+        Event(1232.0, Play("idle", (2,), (3800.0,))),  # after its readout
+    ]
+    assert idle_on(events, {(1, 0): 0.0}) == list(events)  # nothing couples them

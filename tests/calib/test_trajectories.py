@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from calib import density, exact, trajectories
 from calib.channels import basis, pair_basis, transfer_matrix_of_superoperator
 from calib.exact import Outcomes, Situation
-from calib.schedule import Event, Measure, Play, Timeline, VirtualZ
+from calib.schedule import Event, Measure, Play, VirtualZ
 
 # Statistical comparisons allow 5 standard errors, 6e-7 each.
 
@@ -51,16 +51,16 @@ def test_shots_have_the_probabilities_of_the_density_matrix():
     matrices = {play: transfer_of(random_kraus(3, rng, 2), basis(3)) for play in one}
     matrices[two] = transfer_of(random_kraus(9, rng, 2), pair_basis(3))
     rest = np.array([[0.8, 0.15, 0.05], [0.6, 0.3, 0.1]])
-    where = Situation(rest, {(0, 1): 2e-3}, matrices, read_levels, {})
+    where = Situation(rest, {(0, 1): 2e-3}, matrices, read_levels, {}, np.array([4.7, 5.1]))
     actions = [one[0], one[1], two, VirtualZ((0,), 0.7), one[1], two, VirtualZ((1,), 2.0), one[0]]
     actions += [Measure((q,), q, 0.5, 7.0, 100.0) for q in range(2)]
     start_ns, events = 0.0, []
     for action in actions:
         events.append(Event(start_ns, action))
         start_ns += action.duration_ns
-    plan, shots = Timeline(tuple(events), start_ns, (0, 1), 2), 20_000
+    shots = 20_000
     outcomes = Outcomes.empty(shots, 2)
-    trajectories.run(plan, (0, 1), where, outcomes, rng)
+    trajectories.run(events, (0, 1), where, outcomes, rng)
     expected = density.level_probabilities(exact.final_state(events, (0, 1), where))
     levels = outcomes.iq.real.astype(int)
     found = np.bincount(levels @ [3, 1], minlength=9) / shots
@@ -80,11 +80,10 @@ def test_a_readout_in_mid_circuit_projects_and_leaves_the_level_it_says():
     turn[:2, :2] = [[amplitude, -amplitude], [amplitude, amplitude]]
     play = Play("drive", (0,), (0.5, 0.0, 0.0, 0.0, 20.0))
     where = Situation(np.array([[1.0, 0, 0]]), {}, {play: transfer_of([turn], basis(3))},
-                      relaxing, {})  # fmt: skip
+                      relaxing, {}, np.array([5.0]))  # fmt: skip
     measures = [Event(20.0 + 100 * k, Measure((0,), k, 0.5, 7.0, 100.0)) for k in range(2)]
-    plan = Timeline((Event(0.0, play), *measures), 220.0, (0,), 2)
     outcomes = Outcomes.empty(4000, 2)
-    trajectories.run(plan, (0,), where, outcomes, np.random.default_rng(3))
+    trajectories.run([Event(0.0, play), *measures], (0,), where, outcomes, np.random.default_rng(3))
     assert abs(outcomes.bits[:, 0].mean() - 0.5) < 5 * 0.5 / math.sqrt(4000)
     assert (outcomes.bits[:, 1] == (outcomes.iq[:, 0].imag > 0)).all()
 

@@ -1,6 +1,7 @@
 """The hidden physics: how it is drawn, what a config may say of it, and how it drifts."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth, draw_truth, re
 TRIANGLE = {"kind": "couplings", "qubits": 3, "pairs": [[0, 1], [1, 2], [0, 2]]}
 
 
-def drawn(seed: int = 5, **config):
+def drawn(seed: int = 5, /, **config: Any):
     """The truth of a config, from a generator of this seed."""
     return draw_truth(DeviceConfig.model_validate(config), np.random.default_rng(seed))
 
@@ -42,33 +43,21 @@ def test_draws_are_repeatable_and_depend_on_the_seed():
 @pytest.mark.parametrize("group", ["qubit", "pair"])
 def test_each_parameter_has_a_stream_of_its_own(group: str):
     """To move one mean and spread changes that parameter alone, and that as a straight line."""
-    before, _ = drawn()
+    level: dict[str, Any] = {"qubit": {"group_step_ghz": 0.0}}
+    before, _ = drawn(**level)
     names = {"qubit": QUBIT_PARAMETERS, "pair": PAIR_PARAMETERS}[group]
     for name in names:
-        if name == "t2_us":
-            continue  # cut at twice T1
         spread = getattr(getattr(DeviceConfig(), group), name)
         mean, deviation = 1.01 * spread.mean + 1e-3, 1.5 * spread.deviation
-        after, _ = drawn(**{group: {name: {"mean": mean, "deviation": deviation}}})
+        wider = {name: {"mean": mean, "deviation": deviation}}
+        after, _ = drawn(**level | {group: level.get(group, {}) | wider})
         for other in (*QUBIT_PARAMETERS, *PAIR_PARAMETERS):
-            values = [(t.qubit if other in t.qubit else t.pair)[other] for t in (before, after)]
+            was, now = ((t.qubit if other in t.qubit else t.pair)[other] for t in (before, after))
             if other == name:
-                assert values[1] - mean == pytest.approx(
-                    1.5 * (values[0] - spread.mean)
-                    if other != "frequency_ghz"  # the groups' step stands between two qubits
-                    else values[0] - mean + (0.01 * spread.mean + 1e-3)
-                    + 0.5 * _around(values[0], spread.mean),
-                    abs=1e-9,
-                )  # fmt: skip
-            elif not (name == "t1_us" and other == "t2_us"):
-                assert values[0].tolist() == values[1].tolist(), (name, other)
-
-
-def _around(frequency_ghz, mean):
-    """How far each qubit's own draw is from the mean: the step's draws are another stream's."""
-    without, _ = drawn(qubit={"group_step_ghz": 0.0})
-    assert without.qubit["frequency_ghz"][::2].tolist() == frequency_ghz[::2].tolist()
-    return without.qubit["frequency_ghz"] - mean
+                # T2 is cut at twice T1, which none of these draws reaches.
+                assert now - mean == pytest.approx(1.5 * (was - spread.mean), abs=1e-9)
+            else:
+                assert was.tolist() == now.tolist(), (name, other)
 
 
 def test_spreads_are_normal_and_cut_at_three_deviations():
@@ -142,7 +131,9 @@ def test_drift_acts_on_what_it_names_alone():
         "coupling_mhz": Deviation(_none(4), np.log([1.0, 1.1, 1.0, 0.5])),
     })  # fmt: skip
     assert after.qubit["frequency_ghz"] - truth.qubit["frequency_ghz"] == pytest.approx(shift)
-    assert after.pair["coupling_mhz"] / truth.pair["coupling_mhz"] == pytest.approx([1, 1.1, 1, 0.5])
+    assert after.pair["coupling_mhz"] / truth.pair["coupling_mhz"] == pytest.approx(
+        [1, 1.1, 1, 0.5]
+    )
     for name in set(QUBIT_PARAMETERS) - {"frequency_ghz"}:
         assert after.qubit[name] == pytest.approx(truth.qubit[name], rel=1e-12)
     for name in set(PAIR_PARAMETERS) - {"coupling_mhz"}:

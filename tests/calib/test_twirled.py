@@ -17,7 +17,7 @@ from calib import trajectories, twirled
 from calib.channels import basis
 from calib.exact import Outcomes, Situation
 from calib.gates import DrivePulse, FluxPulse
-from calib.schedule import Event, Measure, Play, Timeline, VirtualZ
+from calib.schedule import Event, Measure, Play, VirtualZ
 
 REST = np.array([[1.0, 0.0, 0.0]])
 SX = Play("drive", (0,), (0.5, 0.0, 0.0, 0.0, 20.0))
@@ -51,7 +51,8 @@ def depolarized(block, share):
 def situation(channels, gates, *, qubits, zz=None, thermal=0.0):
     rest = np.array([[1 - thermal, thermal, 0.0]] * qubits)
     matrices = {play: embedded(block) for play, block in channels.items()}
-    return Situation(rest, zz or {}, matrices, perfect_readout, gates)
+    frequencies = 4.7 + 0.1 * np.arange(qubits, dtype=np.float64)
+    return Situation(rest, zz or {}, matrices, perfect_readout, gates, frequencies)
 
 
 def run(simulator, actions, where, shots, *, seed=1):
@@ -62,8 +63,7 @@ def run(simulator, actions, where, shots, *, seed=1):
     clbits = sum(isinstance(action, Measure) for action in actions)
     qubits = tuple(range(len(where.populations)))
     outcomes = Outcomes.empty(shots, clbits)
-    plan = Timeline(tuple(events), start_ns, qubits, clbits)
-    simulator(plan, qubits, where, outcomes, np.random.default_rng(seed))
+    simulator(events, qubits, where, outcomes, np.random.default_rng(seed))
     return outcomes
 
 

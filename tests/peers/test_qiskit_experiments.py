@@ -34,7 +34,7 @@ QUBIT = {"t1_us": 40.0, "t2_us": 30.0, "thermal_population": 0.0, "rabi_mhz": 10
 @pytest.fixture
 def backend():
     start = {"amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
-             "duration_ns": 0}  # fmt: skip
+             "duration_ns": 0, "readout": False}  # fmt: skip
     config = {"seed": 5, "topology": {"kind": "line", "qubits": 2}, "qubit": QUBIT, "start": start,
               "pair": {"zz_khz": 40.0}}  # fmt: skip
     device = Device(DeviceConfig.model_validate(config))

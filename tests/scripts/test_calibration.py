@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from calib.controls import Knob, Update
-from calib.history import DeviceTime, History
+from calib.history import DeviceTime, Finding, History
 from scripts.calibration import chosen_knobs, moment
 from scripts.calibration_tables import age_text, uncertainty_text, value_text
 from scripts.main import main
@@ -239,7 +239,7 @@ def test_debug_goes_before_and_after_the_action(folder: pathlib.Path):
 
 
 def test_every_action_explains_itself(capsys: pytest.CaptureFixture[str]):
-    for action in ("show", "history", "undo", "export"):
+    for action in ("show", "history", "checks", "undo", "export"):
         assert main(["calibration", action, "--help"]) == 0
         text = capsys.readouterr().out
         assert f"syndrift calibration {action}" in text
@@ -279,3 +279,30 @@ def test_values_are_written_to_two_digits_of_their_uncertainty():
     ages = [(5, "5 s"), (90, "1.5 min"), (5400, "1.5 h"), (129600, "1.5 d")]
     for seconds, text in ages:
         assert age_text(seconds) == text
+
+
+def test_checks_are_shown_the_latest_of_each_or_all(ask: Ask, say: Callable[..., str]):
+    assert "no checks yet" in say("checks")
+    with History("calibration.sqlite", clock=lambda: BEGUN + timedelta(hours=5)) as history:
+        for time_s, found in (
+            (260.0, Finding("hand", (0,), "in tolerance", 0.011, 0.002, "rad")),
+            (300.0, Finding("rabi", (0,), "corrected", -0.2, 0.01, "rad")),
+            (360.0, Finding("rabi", (0,), "in tolerance", 0.001, 0.01, "rad")),
+            (420.0, Finding("cz_phase", (0, 1), "not trusted", None, None, "rad")),
+        ):
+            history.check("lab", found, run="runs/one", device_time_s=time_s)
+    rows = ask("checks")["checks"]
+    assert [(row["node"], row["target"]) for row in rows] == [
+        ("hand", "q0"), ("rabi", "q0"), ("cz_phase", "q0-q1")
+    ]  # fmt: skip
+    assert [row["id"] for row in ask("checks", "--all")["checks"]] == [4, 3, 2, 1]
+    assert [row["id"] for row in ask("checks", "--all", "r*i")["checks"]] == [3, 2]
+    assert [row["id"] for row in ask("checks", "q0-q1")["checks"]] == [4]
+    line = next(row for row in say("checks").splitlines() if row.startswith("rabi"))
+    assert " ".join(line.split()) == (
+        "rabi q0 in tolerance +0.001 0.01 rad 2026-11-21 15:00:00 1.0 min 3 runs/one"
+    )
+    # The knob that `hand` set was found good 420 − 260 s ago.
+    shown = next(row for row in say("show").splitlines() if row.startswith("q0.x.amplitude"))
+    assert "2.7 min ago" in shown
+    assert main(["calibration", "checks", "rabbi"]) == 2
