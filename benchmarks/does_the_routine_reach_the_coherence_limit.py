@@ -99,7 +99,8 @@ def main() -> None:
             ("a device that stands still", False),
             ("a device that drifts", True),
         ):
-            show(title, list(pool.map(bring_up, seeds, [drifts] * len(seeds))))
+            some = seeds[:10] if drifts else seeds
+            show(title, list(pool.map(bring_up, some, [drifts] * len(some))))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ examples:
   syndrift calibrate configs/calibrate_smoke.toml            two qubits, in half a minute
   syndrift calibrate configs/calibrate.toml                  five qubits that drift, for a day
   syndrift calibrate configs/calibrate.toml --set device.seed=7 --out runs/device-7
-  syndrift calibration history --out runs/pictures           afterwards: which knob moved when
+  syndrift calibration checks --device line-of-five          afterwards: what was found, and when
+  syndrift calibration history --device line-of-five --out runs/pictures
 
-Every change is in the calibration history (--history) before the next experiment begins. A
-device that the history knows goes on where it was stopped, or killed.
+Every change and every check is in the calibration history (--history) before the next experiment
+begins. A device that the history knows goes on where it was stopped, or killed, and measures only
+what is due. There it has its name, with the seed unless that is 1: line-of-five#7.
 """
 
 _MAY_CHANGE = ("title", "hours", "every_minutes")
@@ -54,33 +56,46 @@ def run(options: argparse.Namespace) -> int:
     from scripts.progress import progress_bar
 
     _need_device_extra()
-    from calib.campaign import CampaignConfig, run_campaign
+    from calib.campaign import CampaignConfig, history_name, run_campaign
     from calib.history import History
 
     seed = [] if options.seed is None else [f"device.seed={options.seed}"]
     config = load(options.config, CampaignConfig, [*options.overrides, *seed])
-    folder = options.out or run_folder.default_folder(
-        options.config.stem, config, may_change=_MAY_CHANGE
-    )
-    run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
+    usual = run_folder.default_folder(options.config.stem, config, may_change=_MAY_CHANGE)
+    folder = options.out or usual
     path = options.history or DEFAULT_HISTORY
-    with History(path) as history, progress_bar("calibrating") as on_progress:
-        campaign = run_campaign(config, history, str(folder), on_progress)
+    _check_device(options.config, config, path)
+    run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
+    with run_folder.resumable(path), History(path) as history, progress_bar("calibrating") as bar:
+        campaign = run_campaign(config, history, str(folder), bar)
     pictures = [] if options.no_pictures else _draw(campaign, config, folder)
-    result = {**_as_json(campaign), "device": config.device.name, "seed": config.device.seed,
+    device = history_name(config.device)
+    result = {**_as_json(campaign), "device": device, "seed": config.device.seed,
               "history": str(path), "run": str(folder)}  # fmt: skip
     (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     _write_tables(campaign, folder)
     if options.json:
         print(json.dumps(result))
-        return 0
-    print(f"{config.title}\n\n{gate_table(campaign)}")
-    print("\n" + _cost(campaign))
-    for name, target in sorted(campaign.log.failed):
-        print(f"note: {name} on {_qubits(target)} did not come within tolerance")
-    print(f"\nseed {config.device.seed}; history in {path}; "
-          f"{len(pictures)} pictures and tables in {folder}")  # fmt: skip
-    return 0 if not campaign.log.failed else 1
+    else:
+        print(f"{config.title}\n\n{gate_table(campaign)}\n\n{_cost(campaign)}")
+        print(f"\nseed {config.device.seed}; history of {device} in {path}; "
+              f"{len(pictures)} pictures and tables in {folder}")  # fmt: skip
+    return 1 if campaign.log.failed else 0
+
+
+def _check_device(source: pathlib.Path, config: CampaignConfig, path: pathlib.Path) -> None:
+    """Refuses a device that cannot be made or is not the history's, before a file is written."""
+    from calib.campaign import is_known
+    from calib.device import Device
+    from calib.history import History
+
+    try:
+        Device(config.device)  # its seed draws the physics; its drift and its gates must suit
+    except ValueError as error:
+        raise ValueError(f"{source}: device: {error}") from None
+    if path.exists():
+        with History(path) as history:
+            is_known(config.device, history)
 
 
 def _need_device_extra() -> None:
@@ -112,10 +127,15 @@ def _cost(campaign: Campaign) -> str:
     first, total = campaign.bring_up, campaign.log.spent
     text = (f"brought up with {first.shots:,} shots in {first.device_time_s / 60:.1f} minutes of "
             "device time")  # fmt: skip
+    if not first.shots:
+        text = "nothing was due to be measured at the start"
     if total.shots > first.shots:
         text += (f"; kept with {total.shots - first.shots:,} more "
                  f"in {(total.device_time_s - first.device_time_s) / 60:.1f} minutes")  # fmt: skip
-    return f"{text}; {campaign.log.experiments} experiments in all"
+    text += f"; {campaign.log.experiments} experiments in all"
+    for name, target in sorted(campaign.log.failed):
+        text += f"\nnote: {name} on {_qubits(target)} did not come within tolerance"
+    return text
 
 
 def _qubits(qubits: Sequence[int]) -> str:
@@ -157,7 +177,8 @@ def _write_tables(campaign: Campaign, folder: pathlib.Path) -> None:
         for step in campaign.log.steps
     ])  # fmt: skip
     write_csv(folder / "looks.csv", [
-        {"device_time_s": look.device_time_s, "settings": settings, **_gate_json(error)}
+        {"device_time_s": look.device_time_s, "settings": settings, **_gate_json(error),
+         "qubits": _qubits(error.qubits)}
         for look in campaign.looks
         for settings, errors in (("maintained", look.maintained), ("left alone", look.left_alone))
         for error in errors
@@ -167,8 +188,10 @@ def _write_tables(campaign: Campaign, folder: pathlib.Path) -> None:
 def _draw(campaign: Campaign, config: CampaignConfig, folder: pathlib.Path) -> list[pathlib.Path]:
     from scripts.report.gate_pictures import draw_gates, draw_upkeep
 
-    origin = f"device {config.device.name}, seed {config.device.seed}"
-    drawn = draw_gates(campaign.before, campaign.after, folder / "gates", origin)
+    origin = f"Device {config.device.name}, seed {config.device.seed}"
+    drawn = draw_gates(
+        campaign.before, campaign.after, folder / "gates", origin, campaign.log.failed
+    )
     if len(campaign.looks) > 1:
         drawn += draw_upkeep(campaign.looks, folder / "upkeep", origin)
     return drawn

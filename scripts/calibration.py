@@ -24,6 +24,7 @@ examples:
   syndrift calibration show                                what is in force, from whom, how old
   syndrift calibration show q0 --at 2026-11-21T10:45       what was in force then (UTC)
   syndrift calibration history q0.x.amplitude --out runs/pictures
+  syndrift calibration checks q0                           what was found on it, and how long ago
   syndrift calibration undo --steps 1 --dry-run            what would change
   syndrift calibration export --format toml --out lab.toml
 
@@ -43,8 +44,15 @@ _SHOWN = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def action(name: str, summary: str) -> argparse.ArgumentParser:
+    for name, (summary, add_options) in {
+        "show": ("what is in force: value, uncertainty, age and source of each knob",
+                 _show_options),
+        "history": ("the log, the newest first, and pictures of it", _history_options),
+        "checks": ("what each experiment last found, whether or not it moved a knob",
+                   _checks_options),
+        "undo": ("put back in force what was in force before", _undo_options),
+        "export": ("what is in force, or the whole log, for other programs", _export_options),
+    }.items():  # fmt: skip
         one = actions.add_parser(name, help=summary, description=f"{summary.capitalize()}.",
                                  allow_abbrev=False)  # fmt: skip
         one.add_argument("--history", type=pathlib.Path, default=DEFAULT_HISTORY, metavar="PATH",
@@ -53,14 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--json", action="store_true", help="print one JSON object instead")
         one.add_argument("--debug", action="store_true", default=argparse.SUPPRESS,
                          help="show the traceback of an error")  # fmt: skip
-        return one
+        add_options(one)
 
-    show = action("show", "what is in force: value, uncertainty, age and source of each knob")
+
+def _show_options(show: argparse.ArgumentParser) -> None:
     show.add_argument("knobs", nargs="*", metavar="KNOB", help=_KNOBS_HELP)
     show.add_argument(
         "--at", type=moment, metavar="WHEN", help=f"what was in force: {_MOMENT_HELP}"
     )
-    log = action("history", "the log, the newest first, and pictures of it")
+
+
+def _history_options(log: argparse.ArgumentParser) -> None:
     log.add_argument("knobs", nargs="*", metavar="KNOB", help=_KNOBS_HELP)
     log.add_argument("--since", type=moment, metavar="WHEN", help=f"from then on: {_MOMENT_HELP}")
     log.add_argument("--newest", type=int, metavar="N",
@@ -71,7 +82,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                           "(default: runs/calibration-DEVICE)")  # fmt: skip
     log.add_argument("--clock", choices=("wall", "device"),
                      help="the pictures' time (default: the device's where known)")  # fmt: skip
-    undo = action("undo", "put back in force what was in force before")
+
+
+def _checks_options(checks: argparse.ArgumentParser) -> None:
+    checks.add_argument(
+        "names", nargs="*", metavar="NAME", help="experiments (rabi, fine_*), qubits and pairs (q0)"
+    )
+    checks.add_argument("--all", action="store_true", help="every check, the newest first")
+
+
+def _undo_options(undo: argparse.ArgumentParser) -> None:
     target = undo.add_mutually_exclusive_group(required=True)
     target.add_argument("--to", type=moment, metavar="WHEN", help=_MOMENT_HELP)
     target.add_argument("--steps", type=int, metavar="N", help="so many change-sets back")
@@ -79,7 +99,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="say what would change, change nothing"
     )
     undo.add_argument("--comment", default="", help="a note that is kept with the change")
-    export = action("export", "what is in force, or the whole log, for other programs")
+
+
+def _export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument("--format", choices=("json", "csv", "toml"),
                         help="default: by the name of --out, else json")  # fmt: skip
     export.add_argument("--at", type=moment, metavar="WHEN", help=_MOMENT_HELP)
@@ -112,7 +134,8 @@ def run(options: argparse.Namespace) -> int:
     writes = options.action == "undo" and not options.dry_run
     with History(options.history, access="write" if writes else "read") as history:
         device = _device(history, options.device)
-        actions = {"show": _show, "history": _history, "undo": _undo, "export": _export}
+        actions = {"show": _show, "history": _history, "checks": _checks, "undo": _undo,
+                   "export": _export}  # fmt: skip
         actions[options.action](history, device, options)
     return 0
 
@@ -189,8 +212,10 @@ def _show(history: History, device: str, options: argparse.Namespace) -> None:
         when = "" if options.at is None else " at that moment"
         print(f"{device}: nothing is in force{when}")
         return
-    reference = calibration_tables.reference(state.values(), options.at)
-    print(calibration_tables.state_table(device, shown, reference))
+    passed = {} if options.at is not None else history.latest_checks(device, "in tolerance")
+    now_s = history.device_time_s(device)
+    reference = calibration_tables.reference(state.values(), options.at, now_s)
+    print(calibration_tables.state_table(device, shown, reference, passed))
 
 
 def _history(history: History, device: str, options: argparse.Namespace) -> None:
@@ -219,6 +244,28 @@ def _history(history: History, device: str, options: argparse.Namespace) -> None
         print(f"  {path}")
     if light:
         print("each also in dark, as SVG, and its numbers as CSV")
+
+
+def _checks(history: History, device: str, options: argparse.Namespace) -> None:
+    from scripts import calibration_tables
+
+    known = list(history.latest_checks(device).values())
+    for name in options.names:
+        if not any(calibration_tables.is_check_of(check, name) for check in known):
+            words = [word for check in known for word in calibration_tables.check_words(check)]
+            near = difflib.get_close_matches(name, words, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{device} has no check of {name}{meant}")
+    found = history.checks(device)[::-1] if options.all else known
+    shown = [check for check in found if not options.names or any(
+        calibration_tables.is_check_of(check, name) for name in options.names)]  # fmt: skip
+    if options.json:
+        rows = [calibration_tables.check_data(check) for check in shown]
+        print(json.dumps({"history": str(history.path), "device": device, "checks": rows}))
+    elif shown:
+        print(calibration_tables.checks_table(shown, history.device_time_s(device)))
+    else:
+        print(f"{device}: no checks yet; `syndrift calibrate` records them")
 
 
 def _draw(

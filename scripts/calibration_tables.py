@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from calib.controls import Knob
-from calib.history import DeviceTime, Entry, Moment
+from calib.history import Check, DeviceTime, Entry, Moment
 from calib.history_export import entry_data
 from scripts.table import aligned
 
 _MOST_DECIMALS = 12
+Passed = Mapping[tuple[str, tuple[int, ...]], Check]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +28,15 @@ class Reference:
     device_time_s: float | None
 
 
-def reference(entries: Iterable[Entry], at: Moment | None) -> Reference:
-    """The moment `at` on both clocks, as far as the entries in force then tell."""
+def reference(entries: Iterable[Entry], at: Moment | None, now_s: float | None = None) -> Reference:
+    """The moment `at` on both clocks, as far as the entries in force then tell.
+
+    `now_s` is the device's clock now, for an `at` of None.
+    """
     newest = max((entry.change for entry in entries), key=lambda change: change.id)
     utc, device_time_s = newest.utc, newest.device_time_s
     if at is None:
-        utc = datetime.now(UTC)
+        utc, device_time_s = datetime.now(UTC), device_time_s if now_s is None else now_s
     elif isinstance(at, DeviceTime):
         device_time_s = at.seconds
     elif isinstance(at, datetime):
@@ -39,8 +44,13 @@ def reference(entries: Iterable[Entry], at: Moment | None) -> Reference:
     return Reference(newest.id, utc, device_time_s)
 
 
-def state_table(device: str, state: Mapping[Knob, Entry], moment: Reference) -> str:
-    """What is in force: a block of lines for each qubit and pair."""
+def state_table(
+    device: str, state: Mapping[Knob, Entry], moment: Reference, passed: Passed | None = None
+) -> str:
+    """What is in force: a block of lines for each qubit and pair.
+
+    `passed` has the last check within tolerance of each experiment, by its name and qubits.
+    """
     entries = list(state.values())
     columns = {
         "knob": [str(entry.knob) for entry in entries],
@@ -49,6 +59,7 @@ def state_table(device: str, state: Mapping[Knob, Entry], moment: Reference) -> 
         "age": [age_text((moment.utc - entry.measured.utc).total_seconds()) for entry in entries],
         "device age": [_device_age(entry, moment) for entry in entries],
         "source": [entry.source for entry in entries],
+        "found good": [_good_age(entry, moment, passed or {}) for entry in entries],
         "change": [str(entry.change.id) for entry in entries],
         "run": [entry.measured.run for entry in entries],
         "note": [_note(entry) for entry in entries],
@@ -104,6 +115,47 @@ def moved_data(moved: Mapping[Knob, tuple[Entry | None, Entry | None]]) -> dict[
         }
         for knob, (old, new) in moved.items()
     }
+
+
+def checks_table(checks: Sequence[Check], now_s: float | None) -> str:
+    """Checks in the order given; `now_s` is the device's clock now, from which ages count."""
+    times = [check.device_time_s for check in checks]
+    return _table({
+        "experiment": [check.node for check in checks],
+        "on": [_on(check) for check in checks],
+        "found": [check.verdict for check in checks],
+        "deviation": [_number(check.deviation) for check in checks],
+        "±": ["" if check.uncertainty is None else f"{check.uncertainty:.2g}" for check in checks],
+        "unit": [check.unit for check in checks],
+        "time (UTC)": [utc_text(check.utc) for check in checks],
+        "device age": ["" if time_s is None or now_s is None else age_text(now_s - time_s)
+                       for time_s in times],
+        "change": [str(check.change) for check in checks],
+        "run": [check.run for check in checks],
+    })  # fmt: skip
+
+
+def check_data(check: Check) -> dict[str, Any]:
+    """A check as plain data."""
+    return {**dataclasses.asdict(check), "target": _on(check), "utc": check.utc.isoformat()}
+
+
+def check_words(check: Check) -> tuple[str, str]:
+    """What a check can be asked for by: its experiment, and its qubit or pair."""
+    return check.node, _on(check)
+
+
+def is_check_of(check: Check, pattern: str) -> bool:
+    """Whether a pattern (with * and ?) means this check's experiment, qubit or pair."""
+    return any(fnmatch.fnmatchcase(word, pattern) for word in check_words(check))
+
+
+def _on(check: Check) -> str:
+    return "-".join(f"q{qubit}" for qubit in check.target)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:+.2g}"
 
 
 def _table(columns: Mapping[str, Sequence[str]]) -> str:
@@ -167,6 +219,16 @@ def _device_age(entry: Entry, moment: Reference) -> str:
     if moment.device_time_s is None or entry.measured.device_time_s is None:
         return ""
     return age_text(moment.device_time_s - entry.measured.device_time_s)
+
+
+def _good_age(entry: Entry, moment: Reference, passed: Passed) -> str:
+    """How long ago the experiment that set a knob found it good, by the device's clock if known."""
+    check = passed.get((entry.source, entry.knob.qubits))
+    if check is None or check.change < entry.change.id:
+        return ""
+    if moment.device_time_s is None or check.device_time_s is None:
+        return f"{age_text((moment.utc - check.utc).total_seconds())} ago"
+    return f"{age_text(moment.device_time_s - check.device_time_s)} ago"
 
 
 def _moved(entry: Entry) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from scripts.report.style import Labels, Palette, plain_grid, save
+from scripts.report.style import Labels, Palette, log_axis, plain_grid, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,19 +14,27 @@ if TYPE_CHECKING:
     from calib.campaign import Look
     from calib.judge import GateError
 
+_FAR = 2.0  # times the coherence limit: beyond it something is wrong, and the title says what
+
 
 def draw_gates(
-    before: Sequence[GateError], after: Sequence[GateError], target: pathlib.Path, origin: str
+    before: Sequence[GateError],
+    after: Sequence[GateError],
+    target: pathlib.Path,
+    origin: str,
+    failed: Collection[tuple[str, tuple[int, ...]]] = (),
 ) -> list[pathlib.Path]:
-    """Infidelity of every gate at the start and now, over its coherence limit."""
+    """Infidelity of every gate at the start and now, over its coherence limit.
+
+    `failed` names the experiments that did not come within tolerance, each with its qubits.
+    """
     rows = [
         {"gate": now.gate, "qubits": _name(now), "at_start": was.infidelity,
          "now": now.infidelity, "coherence_limit": now.coherence_limit}
         for was, now in zip(before, after, strict=True)
     ]  # fmt: skip
-    worst = max(after, key=lambda error: error.ratio)
     labels = Labels(
-        f"Every gate is within {worst.ratio:.2f} times its coherence limit",
+        gates_title(after, failed),
         "True average gate infidelity, leakage counted. Circles: at the start; dots: now; bars: "
         f"what T1 and T2 alone cost qubits that idle for as long. {origin}.",
     )
@@ -34,8 +42,29 @@ def draw_gates(
                 target, labels, rows, (max(7.0, 0.36 * len(after) + 2), 4.5))  # fmt: skip
 
 
+def gates_title(after: Sequence[GateError], failed: Collection[tuple[str, tuple[int, ...]]]) -> str:
+    """How near its limit every gate is; where one is far from it, or a check failed, which."""
+    worst = max(after, key=lambda error: error.ratio)
+    title = f"Every gate is within {worst.ratio:.2f} times its coherence limit"
+    if worst.ratio > _FAR:
+        far = sum(error.ratio > _FAR for error in after)
+        title = (
+            f"{far} of {len(after)} gates are not near the coherence limit: "
+            f"{worst.gate} on {_name(worst)} is at {worst.ratio:,.1f} times its own"
+        )
+    if failed:
+        first, *others = sorted(failed)
+        title += f". Not within tolerance: {first[0]} on {_on(first[1])}"
+        title += f" and {len(others)} more" if others else ""
+    return title
+
+
 def _name(error: GateError) -> str:
-    return "-".join(f"q{qubit}" for qubit in error.qubits)
+    return _on(error.qubits)
+
+
+def _on(qubits: Sequence[int]) -> str:
+    return "-".join(f"q{qubit}" for qubit in qubits)
 
 
 def _paint_gates(
@@ -53,6 +82,10 @@ def _paint_gates(
     for gate, ink in colour.items():
         axes.plot([], [], "o", color=ink, label=gate)
     axes.set_yscale("log")
+    found = [value for one in (*before, *after) for value in (one.infidelity, one.coherence_limit)]
+    low, high = 0.8 * min(found), 1.25 * max(found)
+    axes.set_ylim(low, high)
+    log_axis(axes.yaxis, low, high)
     axes.set_xticks(list(places), [_name(error) for error in after], rotation=90)
     axes.set_ylabel("average gate infidelity")
     axes.legend(ncols=len(colour), loc="upper left", bbox_to_anchor=(0.0, 1.1))
@@ -72,7 +105,7 @@ def draw_upkeep(looks: Sequence[Look], target: pathlib.Path, origin: str) -> lis
             })  # fmt: skip
     last = {row["settings"]: row for row in rows}
     labels = Labels(
-        f"After {last['maintained']['hours']:.0f} h of drift, gates are on average at "
+        f"After {last['maintained']['hours']:.2g} h of drift, gates are on average at "
         f"{last['maintained']['mean_ratio']:.2f} times the coherence limit, left alone at "
         f"{last['left alone']['mean_ratio']:.2f}",
         "True infidelity over the coherence limit of that moment, over all gates. Left alone: the "
@@ -91,7 +124,11 @@ def _paint_upkeep(rows: list[dict], figure: Figure, palette: Palette) -> None:
                   label=f"{name}, worst gate")  # fmt: skip
     axes.axhline(1.0, color=palette.faint, lw=1.0)
     axes.set_yscale("log")
+    ratios = [row[key] for row in rows for key in ("mean_ratio", "worst_ratio")]
+    low, high = 0.97 * min(*ratios, 1.0), 1.05 * max(*ratios, 1.15)
+    axes.set_ylim(low, high)
+    log_axis(axes.yaxis, low, high)
     axes.set_xlabel("device time after bring-up (h)")
     axes.set_ylabel("infidelity / coherence limit")
-    axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+    axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
     plain_grid(axes)
