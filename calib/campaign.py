@@ -130,9 +130,9 @@ def run_campaign(
     before = tuple(gate_errors(device))
     begin_s, duration_s = device.time_s, config.hours * 3600
     names = list(routine.nodes)
-    for number, name in enumerate(names):
-        on_progress(0.0 if duration_s else number / len(names))
-        routine.maintain([name])
+    routine.maintain(
+        on_node=lambda name: on_progress(0.0 if duration_s else names.index(name) / len(names))
+    )
     bring_up, first = backend.spent, Controls(device.controls)
     looks = [_look(device, first)]
     while (gone := device.time_s - begin_s - bring_up.device_time_s) < duration_s:
