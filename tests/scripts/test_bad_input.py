@@ -36,7 +36,10 @@ CONFIGS = {
     "not a number": (('p = 0.01', 'p = nan'), ["noise.p"]),
     "one bad value of a sweep": (('p = 0.01', 'p = [0.01, 2.0]'), ["noise.p", "2.0"]),
     "an empty sweep": (('p = 0.01', 'p = []'), ["noise"]),
-    "no kind of noise": (('kind = "depolarizing"\n', ''), ["noise.kind", "is missing"]),
+    "no kind of noise": (
+        ('kind = "depolarizing"\n', ''),
+        ["noise.kind", "is missing; one of depolarizing, si1000, biased"],
+    ),
     "an unknown kind of noise": (
         ('"depolarizing"', '"depolarising"'),
         ["noise.kind", "did you mean 'depolarizing'?"],
