@@ -204,8 +204,8 @@ class Routine:
     def _settle(self, name: str, due: Sequence[Target]) -> None:
         """Measures and corrects until all are within tolerance, or the attempts are used up.
 
-        What the last of them corrected by less than `_LARGE` tolerances is as good as this
-        experiment makes it: noise alone can keep it just outside.
+        What the last of them corrected by `_LARGE` tolerances or less, or by no more than its own
+        uncertainty explains, is as good as this experiment makes it: noise alone keeps it outside.
         """
         node = self.nodes[name]
         due = self._look(node, due)
@@ -222,9 +222,9 @@ class Routine:
             for need in node.needs if lost and attempt == 0 else ():
                 self._settle(need, self._unblocked(need, self._beneath(need, lost)))
             due = self._unblocked(name, lost) + (off if node.verify else [])
-        nearly = _LARGE * node.calibration.tolerance
         for target in due:
-            if not concluded[target].deviation.within(nearly):
+            found = concluded[target].deviation
+            if not found.within(_LARGE * node.calibration.tolerance + 2 * found.uncertainty):
                 self._given_up.add((name, target))
                 self._fail(name, target)
 

@@ -78,12 +78,13 @@ def _fine_nodes() -> tuple[Node, ...]:
 
 def _cz_nodes() -> tuple[Node, ...]:
     day = 24 * _HOUR_S
+    leakage = cz_leakage(span_ns=3.0, points=9, shots=4000, tolerance=6e-5)
     coarse = cz_amplitude(span=0.1, points=21, repetitions=(1,), tolerance_rad=0.1)
     return (
         Node(replace(coarse, name="cz_resonance"), ("half_angle",),
              7 * day, verify=False),
         Node(replace(cz_leakage(), name="cz_cycle"), ("cz_resonance",), 7 * day, verify=False),
-        Node(cz_leakage(span_ns=3.0, tolerance=6e-5), ("cz_cycle",), 6 * _HOUR_S),
+        Node(leakage, ("cz_cycle",), 6 * _HOUR_S),
         Node(cz_amplitude(tolerance_rad=0.008), ("cz_leakage",), 0.5 * _HOUR_S),
         Node(cz_phases(tolerance_rad=0.006), ("cz_leakage", "cz_amplitude"), 0.5 * _HOUR_S),
     )  # fmt: skip

@@ -1,18 +1,22 @@
 """Campaigns on a graph cut short: what is recorded, looked at, gone on with and refused."""
 
 import dataclasses
+import hashlib
 import itertools
 import math
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from qiskit.circuit import QuantumCircuit
 
 from calib import campaign
-from calib.campaign import Campaign, CampaignConfig, fingerprint, is_known, run_campaign
+from calib.backend import DriftingBackend
+from calib.campaign import Campaign, CampaignConfig, fingerprint, is_known, resume, run_campaign
 from calib.controls import Knob, Update
 from calib.device import Device
 from calib.device_config import DeviceConfig
@@ -249,3 +253,56 @@ def test_a_resolved_recipe_is_the_same_recipe():
     again = CampaignConfig.model_validate_json(one.model_dump_json())
     assert again == one
     Device(one.device)
+
+
+def test_a_second_run_at_once_measures_nothing_and_then_only_what_was_touched(
+    go: Run, devices: list[Device], history: History
+):
+    first = go()
+    last_s = history.device_time_s("two")
+    assert last_s == devices[0].time_s == max(step.device_time_s for step in first.log.steps)
+    assert len(history.checks("two")) == len(first.log.steps)
+    again = go(run="runs/b")
+    assert (again.log.experiments, again.bring_up.shots) == (0, 0)
+    assert again.before == first.after
+    assert history.device_time_s("two") == devices[1].time_s == last_s
+    # A value that came by hand: nothing that rests on qubit 0 is taken for granted.
+    knob = Knob("x.amplitude", (0,))
+    value = devices[1].controls[knob]
+    history.record("two", [Update(knob, 1.02 * value, None, "hand")], run="")
+    third = go(run="runs/c")
+    assert {step.target for step in third.log.steps} == {(0,)}
+    assert {check.run for check in history.checks("two")} == {"runs/a", "runs/c"}
+
+
+def test_a_run_that_goes_on_has_shot_noise_of_its_own(devices: list[Device]):
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    clouds = []
+    for stream in (0, 0, 3):
+        backend = DriftingBackend(Device(DeviceConfig.model_validate(TWO)), stream=stream)
+        found = backend.run(circuit, shots=20, meas_level=1).result()
+        clouds.append(np.asarray(found.get_memory(0)).tolist())
+    assert clouds[0] == clouds[1]
+    assert clouds[0] != clouds[2]
+
+
+def test_the_message_says_in_what_two_devices_differ(tmp_path: pathlib.Path):
+    with History(tmp_path / "history.sqlite") as history:
+        resume(Device(DeviceConfig.model_validate(TWO)), history, "")
+        drift = [{"process": {"kind": "ramp"}, "relative": {"t1_us": 0.1}}]
+        other = DeviceConfig.model_validate(TWO | {"drift": drift, "start": {"drag_ns": 0.1}})
+        with pytest.raises(ValueError, match=r"\(it differs in drift, start\)"):
+            is_known(other, history)
+    lines, squares = ({"kind": "line", "qubits": 4}, {"kind": "square", "rows": 2, "columns": 2})
+    prints = {fingerprint(DeviceConfig.model_validate({"topology": t})) for t in (lines, squares)}
+    assert len(prints) == 2
+
+
+def test_a_history_that_was_begun_before_checks_were_kept_goes_on(history: History):
+    """The first change's comment was then the digest of the whole recipe with its defaults."""
+    config = DeviceConfig.model_validate(TWO)
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
+    updates = [Update(Knob("x.amplitude", (0,)), 0.4, None, "start")]
+    history.record("two", updates, run="", comment=f"device {digest}")
+    assert is_known(config, history)
