@@ -2,10 +2,12 @@
 
     .venv/bin/python benchmarks/does_the_routine_reach_the_coherence_limit.py [--quick]
 
-Lines of five qubits, seeds 101 to 120 (tolerances were chosen on seeds 1 to 6), which begin with
-amplitudes off by 5 %, drive frequencies by 1 MHz, DRAG coefficients by up to 0.5 ns (twice their
-value), axes by up to 0.1 rad, CZ phases by up to pi, CZ lengths by 1 ns, and without a
-discriminator. The judge knows the device: average gate infidelity, leakage counted, over that of
+Lines of five qubits, seeds 121 to 140, which begin with amplitudes off by 5 %, drive frequencies by
+1 MHz, DRAG coefficients by up to 2 ns (eight times their value), the axis of X and CZ phases by up
+to pi, CZ lengths by 1 ns, the readout tone by 20 % and 0.5 MHz, and without a discriminator.
+Tolerances were chosen on seeds 1 to 12. A first run on seeds 101 to 120 had 19 of 20 devices good
+and 8 of 10 that drift: on one the scan of CZ leakage had too few shots for its tolerance and was
+given up; it has four times as many since. The judge knows the device: average gate infidelity, leakage counted, over that of
 qubits which idle for as long. Then the same devices with the drift of configs/calibrate.toml.
 """
 
@@ -24,7 +26,7 @@ from scripts.run_folder import machine
 from scripts.table import aligned
 
 CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "calibrate.toml"
-SEEDS = range(101, 121)
+SEEDS = range(121, 141)
 LIMIT = 1.2
 
 
