@@ -7,8 +7,9 @@ Lines of five qubits, seeds 121 to 140, which begin with amplitudes off by 5 %, 
 to pi, CZ lengths by 1 ns, the readout tone by 20 % and 0.5 MHz, and without a discriminator.
 Tolerances were chosen on seeds 1 to 12. A first run on seeds 101 to 120 had 19 of 20 devices good
 and 8 of 10 that drift: on one the scan of CZ leakage had too few shots for its tolerance and was
-given up; it has four times as many since. The judge knows the device: average gate infidelity, leakage counted, over that of
-qubits which idle for as long. Then the same devices with the drift of configs/calibrate.toml.
+given up; it has four times as many since. The judge knows the device: average gate infidelity,
+leakage counted, over that of qubits which idle for as long. Then ten of the devices with the drift
+of configs/calibrate.toml.
 """
 
 from __future__ import annotations

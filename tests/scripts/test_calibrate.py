@@ -168,7 +168,8 @@ def test_a_runs_folder_is_complete_and_its_recipe_runs_again(done: Done):
     manifest = json.loads((done.folder / "run/manifest.json").read_text())
     assert (manifest["verb"], len(manifest["sessions"])) == ("calibrate", 3)
     steps = rows_of(done.folder / "run/steps.csv")
-    assert len(steps) == done.kept["experiments"]
+    # A cheap look that does not convince is an experiment without a step.
+    assert 0 < len(steps) <= done.kept["experiments"]
     assert {row["verdict"] for row in steps} <= {"in tolerance", "corrected", "not trusted"}
 
 
