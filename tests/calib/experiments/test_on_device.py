@@ -12,6 +12,7 @@ from calib.execution import discriminator, resonator
 from calib.experiments import (
     Calibration,
     Deviation,
+    axis,
     cz_amplitude,
     cz_leakage,
     cz_phases,
@@ -88,7 +89,7 @@ def test_updates_are_of_the_knobs_that_a_calibration_names():
     backend = _device(2)
     _do(backend, readout_discrimination())
     controls = backend.device.controls
-    for calibration in (rabi(), ramsey(), rough_drag("x"), half_angle(), readout_tone("amplitude")):
+    for calibration in (rabi(), ramsey(), rough_drag("x"), axis(), readout_tone("amplitude")):
         (data,) = calibration.run(backend, controls, [(1,)])
         updates = calibration.updates(data, controls)
         assert {update.knob.name for update in updates} <= set(calibration.knobs)
@@ -156,9 +157,10 @@ def test_bring_up_reaches_the_coherence_limit(seed):
     backend = _device(seed)
     assert max(error.ratio for error in gate_errors(backend.device)) > 30
     for calibration in (
-        readout_discrimination(), ramsey(), rabi(), rough_drag("x"), rough_drag("sx"),
-        fine_frequency(), half_angle(), fine_drag("x"), fine_drag("sx"), fine_amplitude("x"),
-        fine_amplitude("sx"), cz_amplitude(span=0.1, points=21, repetitions=(1,)), cz_leakage(),
+        readout_discrimination(), ramsey(), rabi(), rough_drag("x"), rough_drag("sx"), axis(),
+        fine_frequency(), fine_drag("x"), fine_drag("sx"), fine_amplitude("x"),
+        fine_amplitude("sx"), fine_drag("x"), half_angle(),
+        cz_amplitude(span=0.1, points=21, repetitions=(1,)), cz_leakage(),
         cz_amplitude(span=0.02, points=5), cz_leakage(span_ns=4.0), cz_amplitude(), cz_phases(),
     ):  # fmt: skip
         _do(backend, calibration)
