@@ -134,7 +134,7 @@ def _assignment_error(backend: DriftingBackend, qubit: int) -> float:
 
 
 def test_readout_is_found_from_nothing_and_its_tone_improved():
-    backend = _device(5)
+    backend = _device(5, readout_mhz=0.0, readout_amplitude=0.0)
     controls = backend.device.controls
     _do(backend, readout_discrimination())
     found = [_assignment_error(backend, qubit) for qubit in (0, 1)]
