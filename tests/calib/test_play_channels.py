@@ -61,7 +61,8 @@ def directly(at: int, play: Play, moments: Moments) -> torch.Tensor:
     one = {name: [float(column[q]) for q in play.qubits] for name, column in truth.items()}
     settings = play.settings
     if play.kind == "drive":
-        pulse = DragPulse(*settings, moments.envelope)  # type: ignore[arg-type] # five numbers
+        amplitude, drag_ns, pulse_mhz, phase_rad, duration_ns = settings
+        pulse = DragPulse(amplitude, drag_ns, pulse_mhz, phase_rad, duration_ns, moments.envelope)
         return drive_transfer(
             pulse.samples(one["rabi_mhz"][0]), dt_ns=pulse.step_ns(),
             detuning_mhz=detuning_mhz(moments, at, play.qubits[0]),

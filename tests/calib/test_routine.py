@@ -11,13 +11,14 @@ import pytest
 from calib.backend import DriftingBackend
 from calib.controls import Knob, Update
 from calib.device import Device
-from calib.device_config import DeviceConfig
+from calib.device_config import DeviceConfig, Start
 from calib.execution import Spent
 from calib.experiments.calibration import Calibration, Conclusion, Deviation
 from calib.routine import Node, Routine
 from calib.standard_routine import standard_nodes
+from calib.topology import Line
 
-LINE = {"kind": "line", "qubits": 5}
+LINE = Line(qubits=5)
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Scripted:
 def routine_of(
     *scripted: tuple[Scripted, tuple[str, ...]], max_age_s: float = 1e6, **options: Any
 ) -> Routine:
-    device = Device(DeviceConfig(seed=7, topology=LINE))  # type: ignore[arg-type] # pydantic coerces
+    device = Device(DeviceConfig(seed=7, topology=LINE))
     nodes = [Node(cast(Calibration, one), needs, max_age_s) for one, needs in scripted]
     return Routine(DriftingBackend(device), nodes, **options)
 
@@ -150,9 +151,8 @@ def test_a_graph_out_of_order_is_refused() -> None:
 def test_the_standard_graph_sets_every_knob_that_starts_wrong() -> None:
     device = Device(DeviceConfig(seed=1))
     set_by_it = {knob for node in standard_nodes("cz") for knob in node.calibration.knobs}
-    textbook = Device(DeviceConfig(seed=1, start={  # type: ignore[arg-type] # pydantic coerces
-        "amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
-        "duration_ns": 0}))  # fmt: skip
+    right = Start(amplitude=0, frequency_mhz=0, drag_ns=0, phase_rad=0, axis_rad=0, duration_ns=0)
+    textbook = Device(DeviceConfig(seed=1, start=right))
     wrong = {knob.name for knob, value in device.controls.items()
              if value != textbook.controls[knob]}  # fmt: skip
     assert wrong <= set_by_it

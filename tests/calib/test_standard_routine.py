@@ -1,6 +1,7 @@
 """The standard graph: its order, its knobs, and tolerances that leave gates at their limit."""
 
 import math
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pytest
@@ -17,11 +18,12 @@ from calib.standard_routine import standard_nodes
 
 WELL = {"amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
         "duration_ns": 0}  # fmt: skip
+Entangler: TypeAlias = Literal["cz", "ecr"]
 ENTANGLERS = ("cz", "ecr")
 
 
-def nodes(entangler: str) -> dict[str, Node]:
-    listed = standard_nodes(entangler)  # type: ignore[arg-type] # one of the two
+def nodes(entangler: Entangler) -> dict[str, Node]:
+    listed = standard_nodes(entangler)
     found = {node.name: node for node in listed}
     assert len(found) == len(listed)
     return found
@@ -34,7 +36,7 @@ def beneath(graph: dict[str, Node], name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("entangler", ENTANGLERS)
-def test_what_is_needed_stands_before(entangler: str):
+def test_what_is_needed_stands_before(entangler: Entangler):
     graph = nodes(entangler)
     order = list(graph)
     for name, node in graph.items():
@@ -48,7 +50,7 @@ def test_what_is_needed_stands_before(entangler: str):
 
 
 @pytest.mark.parametrize("entangler", ENTANGLERS)
-def test_knobs_are_those_of_the_device_and_a_pairs_nodes_set_a_pairs(entangler: str):
+def test_knobs_are_those_of_the_device_and_a_pairs_nodes_set_a_pairs(entangler: Entangler):
     for node in nodes(entangler).values():
         own = QUBIT_KNOBS if node.calibration.width == 1 else PAIR_KNOBS[entangler]
         assert node.calibration.knobs
@@ -56,7 +58,7 @@ def test_knobs_are_those_of_the_device_and_a_pairs_nodes_set_a_pairs(entangler: 
 
 
 @pytest.mark.parametrize("entangler", ENTANGLERS)
-def test_every_knob_that_starts_wrong_is_set_and_verified(entangler: str):
+def test_every_knob_that_starts_wrong_is_set_and_verified(entangler: Entangler):
     """What one node sets coarsely, a later one that is verified sets again; all but readout."""
     config = {"seed": 2, "entangler": entangler}
     off = Device(DeviceConfig.model_validate(config)).controls
@@ -69,7 +71,7 @@ def test_every_knob_that_starts_wrong_is_set_and_verified(entangler: str):
 
 
 @pytest.mark.parametrize("entangler", ENTANGLERS)
-def test_finer_nodes_come_later_and_have_smaller_tolerances(entangler: str):
+def test_finer_nodes_come_later_and_have_smaller_tolerances(entangler: Entangler):
     last: dict[tuple[str, str], Node] = {}
     for node in nodes(entangler).values():
         for knob in node.calibration.knobs:
@@ -122,7 +124,7 @@ def test_tolerances_of_a_cz_fit_into_a_fifth_of_the_coherence_limit():
 
 
 @pytest.mark.parametrize("entangler", ENTANGLERS)
-def test_what_drifts_fast_is_looked_at_often(entangler: str):
+def test_what_drifts_fast_is_looked_at_often(entangler: Entangler):
     graph = nodes(entangler)
     assert graph["fine_frequency"].max_age_s <= 3600
     assert all(node.max_age_s > 0 for node in graph.values())
@@ -142,7 +144,8 @@ def _assignment_errors(device: Device, qubit: int) -> tuple[float, float]:
     heights, frequencies_ghz = np.meshgrid(np.linspace(0.3, 1, 29), around_ghz)
     others = ReadoutPulse(heights, frequencies_ghz, duration_ns)
     best = assignment_matrix(line, others, t1_us, Discriminator.midway(line, others))
-    return tuple(float(np.min(m[..., 0, 1] + m[..., 1, 0])) / 2 for m in (mine, best))  # type: ignore[return-value] # two
+    of_mine, of_best = (float(np.min(m[..., 0, 1] + m[..., 1, 0])) / 2 for m in (mine, best))
+    return of_mine, of_best
 
 
 def test_a_device_is_brought_up_from_errors_of_any_axis_and_large_drag():

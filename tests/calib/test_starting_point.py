@@ -8,7 +8,7 @@ import pytest
 from calib.controls import PAIR_KNOBS, QUBIT_KNOBS, Knob
 from calib.device import Device
 from calib.device_config import DeviceConfig, Start
-from calib.pulses import DragPulse, rotation_amplitude
+from calib.pulses import DragPulse, Envelope, rotation_amplitude
 from calib.readout import ReadoutPulse, mean_points
 from calib.starting_point import miscalibrated, textbook_controls
 from calib.truth import draw_truth, resonator
@@ -34,7 +34,7 @@ def test_every_knob_of_every_qubit_and_pair_is_set(entangler: str):
 
 @pytest.mark.parametrize("envelope", ["gaussian", "cosine"])
 @pytest.mark.parametrize("duration_ns", [20.0, 32.0, 41.5])
-def test_the_area_of_a_pulse_is_the_angle(envelope: str, duration_ns: float):
+def test_the_area_of_a_pulse_is_the_angle(envelope: Envelope, duration_ns: float):
     """The Rabi rate as it is played, integrated numerically, makes π and π/2."""
     config = {"envelope": envelope, "timing": {"one_qubit_ns": duration_ns}}
     truth, _, values = textbook(**config)
@@ -42,7 +42,7 @@ def test_the_area_of_a_pulse_is_the_angle(envelope: str, duration_ns: float):
         for gate, angle in (("x", math.pi), ("sx", math.pi / 2)):
             amplitude = values[Knob(f"{gate}.amplitude", (q,))]
             assert values[Knob(f"{gate}.duration_ns", (q,))] == duration_ns
-            pulse = DragPulse(amplitude, 0.0, 0.0, 0.0, duration_ns, envelope)  # type: ignore[arg-type] # a parameter's text
+            pulse = DragPulse(amplitude, 0.0, 0.0, 0.0, duration_ns, envelope)
             samples = pulse.samples(float(truth.qubit["rabi_mhz"][q]), dt_ns=0.002).real
             area = float(samples.sum()) * pulse.step_ns(0.002)
             assert area == pytest.approx(angle, rel=1e-6)
@@ -96,7 +96,7 @@ def test_a_cz_pulse_brings_eleven_and_two_zero_together_for_one_cycle():
 def _ramp_ns() -> float:
     from calib.pair import CouplerPulse
 
-    return CouplerPulse(0.0, 0.0).ramp_ns  # type: ignore[return-value] # a number unless given
+    return CouplerPulse(0.0, 0.0).ramp_ns
 
 
 def test_an_echo_makes_a_quarter_turn_at_first_order():
