@@ -208,6 +208,14 @@ def _watched_workers() -> Iterator[None]:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
+    def wake(*_: object) -> None:
+        if fallen:
+            raise KeyboardInterrupt
+
+    # A command that a script began in the background ignores Ctrl-C: it still must be woken.
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, wake)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
@@ -223,6 +231,8 @@ def _watched_workers() -> Iterator[None]:
     finally:
         ended.set()
         watcher.join()
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def missing_ranges(total: Total | None, max_shots: int) -> list[Range]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import pathlib
+import signal
 import sys
 import time
 from typing import Any
@@ -272,6 +273,17 @@ def test_a_worker_that_dies_ends_the_run(workers: int, module: str, tmp_path: pa
     with pytest.raises(WorkerDied, match="signal 9"):
         collect([killed], tmp_path / "counts.csv", settings(workers))
     assert time.monotonic() - begun < 30
+
+
+def test_a_worker_that_dies_ends_a_run_in_the_background(
+    module: str, tmp_path: pathlib.Path
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `command &`
+    try:
+        test_a_worker_that_dies_ends_the_run(1, module, tmp_path)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_declined_shots_count_towards_the_stop(module: str, tmp_path: pathlib.Path) -> None:
