@@ -47,6 +47,7 @@ from calib.device_config import DeviceConfig, Start
 from calib.judge import gate_errors
 from calib.play_channels import channels
 from calib.schedule import gate_play
+from calib.threads import one_thread
 from decoders.statistics import binomial_interval
 from scripts.run_folder import machine
 from scripts.table import aligned
@@ -207,11 +208,9 @@ def interleaved(backend: DriftingBackend, quick: bool) -> list[Found]:
 EXPERIMENTS = (relaxation, ramsey, benchmarking, interleaved)
 
 
+@one_thread()
 def measure(seed: int, quick: bool) -> list[Found]:
     """All experiments on one device."""
-    import torch
-
-    torch.set_num_threads(1)
     backend = well_calibrated(seed)
     found = []
     for experiment in EXPERIMENTS:

@@ -45,8 +45,6 @@ class Outcome(NamedTuple):
 
 def bring_up(seed: int, drifts: bool) -> Outcome:
     """The routine on one device."""
-    import torch
-
     from calib.backend import DriftingBackend
     from calib.device import Device
     from calib.device_config import DeviceConfig
@@ -54,7 +52,6 @@ def bring_up(seed: int, drifts: bool) -> Outcome:
     from calib.routine import Routine
     from calib.standard_routine import standard_nodes
 
-    torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     table: dict[str, Any] = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["device"]
     table |= {"seed": seed} if drifts else {"seed": seed, "drift": []}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from calib.channels import basis, transfer_matrix_of_superoperator, transfer_matrix_of_unitary
-from calib.exponentials import one_thread
+from calib.threads import one_thread
 
 _NS_PER_US = 1e3
 

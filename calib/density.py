@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from calib.channels import basis, pair_basis
 
@@ -30,19 +32,18 @@ def product_state(populations: Array) -> Array:
 
 
 def apply(
-    state: NDArray[Number], matrix: NDArray[Number], positions: tuple[int, ...]
+    state: NDArray[Number], matrix: NDArray[Number] | csr_array, positions: tuple[int, ...]
 ) -> NDArray[Number]:
     """The state after a channel on one transmon ([L², L²]) or on two ([L⁴, L⁴], in that order).
 
     Amplitudes of pure states, one axis of size L for each transmon, take an operator likewise;
     further axes behind are a batch.
     """
-    if len(positions) == 2 and positions[1] != positions[0] + 1:
-        moved = np.moveaxis(state, positions, (0, 1))
-        return np.moveaxis(apply(moved, matrix, (0, 1)), (0, 1), positions)
-    left = int(np.prod(state.shape[: positions[0]]))
-    after = np.matmul(matrix, state.reshape(left, matrix.shape[0], -1), dtype=state.dtype)
-    return after.reshape(state.shape)
+    front = tuple(range(len(positions)))
+    moved = np.moveaxis(state, positions, front)
+    flat = moved.reshape(math.prod(moved.shape[: len(positions)]), -1)
+    after = np.asarray(matrix @ flat, dtype=state.dtype)
+    return np.moveaxis(after.reshape(moved.shape), front, positions)
 
 
 def level_probabilities(state: Array) -> Array:
@@ -65,22 +66,28 @@ def _diagonals(levels: int) -> Array:
 
 def z_rotation(angle_rad: float, levels: int = 3) -> Array:
     """The transfer matrix of exp(−iθn), [L², L²]: a virtual Z, or a frame that turned."""
-    return _rotation(angle_rad, *_turning(levels, 1))
+    return _rotation(angle_rad, *_turning(levels, 1)).reshape(levels**2, levels**2)
 
 
-@functools.lru_cache(maxsize=64)  # 52 kB each
-def zz_rotation(angle_rad: float, levels: int = 3) -> Array:
-    """The transfer matrix of exp(−iθ n⊗n), [L⁴, L⁴], read-only: what an always-on ZZ does."""
-    rotation = _rotation(angle_rad, *_turning(levels, 2))
-    rotation.flags.writeable = False
+@functools.lru_cache(maxsize=1024)  # 4 kB each
+def zz_rotation(angle_rad: float, levels: int = 3) -> csr_array:
+    """The transfer matrix of exp(−iθ n⊗n), [L⁴, L⁴], read-only: what an always-on ZZ does.
+
+    A column of it has four numbers at most that are not 0: a coherence of one transmon turns with
+    the level of the other, and one of both mixes with its partner.
+    """
+    cosines, sines = _turning(levels, 2)
+    filled = np.flatnonzero(np.any((cosines != 0) | (sines != 0), axis=0))
+    values = _rotation(angle_rad, cosines[:, filled], sines[:, filled])
+    rotation = csr_array((values, np.divmod(filled, levels**4)), shape=(levels**4, levels**4))
+    rotation.data.flags.writeable = False
     return rotation
 
 
 def _rotation(angle_rad: float, cosines: Array, sines: Array) -> Array:
     angles = angle_rad * np.arange(len(cosines))
-    flat = np.cos(angles) @ cosines + np.sin(angles) @ sines
-    size = round(len(flat) ** 0.5)
-    return flat.reshape(size, size)
+    turned: Array = np.cos(angles) @ cosines + np.sin(angles) @ sines
+    return turned
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from calib.exact import Outcomes, Readout, Situation
 from calib.play_channels import Moments, channels, static_zz_khz, thermal_populations
 from calib.readout import Discriminator, ReadoutPulse, sample_iq
 from calib.schedule import Event, Measure, Play, Timeline, gate_play, timeline, unfold_echoes
+from calib.threads import one_thread
 from calib.topology import Pair
 from calib.truth import Truth, resonator
 
@@ -46,6 +47,7 @@ class Spent:
         return self + Spent(-other.jobs, -other.circuits, -other.shots, -other.device_time_s)
 
 
+@one_thread()
 def execute(
     device: Device,
     circuits: Sequence[QuantumCircuit],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -15,22 +13,6 @@ from torch import Tensor
 # and their exponentials squared as often.
 _LADDER_RADIUS, _LADDER_ORDER = 2.0, 22
 _MATRIX_RADIUS, _MATRIX_ORDER = 1.5, 16
-
-
-@contextmanager
-def one_thread() -> Generator[None]:
-    """Keeps torch to one thread, here and in what is called from here.
-
-    The threads of a product of small matrices wait for one another every few microseconds. On two
-    idle cores that gains a factor up to 1.7; when the other core is busy, it costs a factor of ten
-    to two hundred (6 channels a second instead of 1,350, one at a time).
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def ladder_propagator(energies: Tensor, drive: Tensor) -> Tensor:

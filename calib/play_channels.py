@@ -20,10 +20,10 @@ from calib.cross_resonance import (
 )
 from calib.decoherence import Decoherence, idle_transfer
 from calib.density import product_state
-from calib.exponentials import one_thread
 from calib.pair import CoupledPair, CouplerPulse, coupler_transfer
 from calib.pulses import DragPulse, Envelope
 from calib.schedule import Play
+from calib.threads import one_thread
 from calib.topology import Pair
 from calib.transmon import drive_transfer
 from calib.truth import Truth

@@ -10,6 +10,7 @@ from calib.backend import DriftingBackend
 from calib.controls import Update
 from calib.execution import Spent
 from calib.experiments.calibration import Calibration, Conclusion
+from calib.threads import one_thread
 
 Target = tuple[int, ...]
 
@@ -117,6 +118,7 @@ class Routine:
             return [(qubit,) for qubit in range(self.device.qubits)]
         return list(self.device.pairs)
 
+    @one_thread()
     def maintain(
         self,
         names: Iterable[str] | None = None,

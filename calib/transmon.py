@@ -18,12 +18,8 @@ from calib.decoherence import (
     generator_of_rates,
     lowering,
 )
-from calib.exponentials import (
-    ladder_propagator,
-    matrix_exponential,
-    one_thread,
-    ordered_product,
-)
+from calib.exponentials import ladder_propagator, matrix_exponential, ordered_product
+from calib.threads import one_thread
 
 # Numbers in one piece of work, so that memory is bounded and most of it stays in the cache.
 _UNITARY_PIECE = 2**16

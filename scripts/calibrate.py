@@ -106,8 +106,7 @@ def _need_device_extra() -> None:
         raise ImportError(
             f"`syndrift calibrate` needs {error.name}: pip install 'syndrift[device]'"
         ) from error
-    del qiskit_experiments
-    torch.set_num_threads(1)  # small matrices: threads would only wait for one another
+    del qiskit_experiments, torch
 
 
 def gate_table(campaign: Campaign) -> str:

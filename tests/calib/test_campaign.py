@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from pydantic import ValidationError
 from qiskit.circuit import QuantumCircuit
 
@@ -27,14 +26,6 @@ from calib.standard_routine import standard_nodes
 
 TWO: dict[str, Any] = {"name": "two", "topology": {"kind": "line", "qubits": 2}}
 Run = Callable[..., Campaign]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_rotations_are_those_of_their_unitaries():
     one = transfer_of([np.diag(np.exp(-0.7j * n))], basis(LEVELS))
     two = transfer_of([np.diag(np.exp(-0.3j * np.outer(n, n).ravel()))], pair_basis(LEVELS))
     assert density.z_rotation(0.7) == pytest.approx(one, abs=1e-12)
-    assert density.zz_rotation(0.3) == pytest.approx(two, abs=1e-12)
+    assert density.zz_rotation(0.3).toarray() == pytest.approx(two, abs=1e-12)
 
 
 def test_what_is_kept_for_later_cannot_be_written_to():
@@ -109,7 +109,7 @@ def test_what_is_kept_for_later_cannot_be_written_to():
         density.zz_rotation(0.3)[0, 0] = 2.0
     density.z_rotation(0.3)[0, 0] = 2.0  # each its own
     assert density.z_rotation(0.3)[0, 0] == pytest.approx(1.0)
-    assert (density.zz_rotation.cache_info().maxsize or math.inf) <= 64
+    assert (density.zz_rotation.cache_info().maxsize or math.inf) <= 1024
 
 
 def unread(*_):

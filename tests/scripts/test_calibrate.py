@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 
 from calib.campaign import CampaignConfig
 from calib.controls import Update
@@ -67,7 +66,6 @@ def said(arguments: list[str]) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     folder, before = tmp_path_factory.mktemp("calibrate"), pathlib.Path.cwd()
-    threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.report.style.PNG_DPI", 60)
         patch.chdir(folder)
@@ -84,7 +82,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         status, out, err = said([*command, *more])
         assert (status, err) == (0, "")
         yield Done(folder, first, changes, again, json.loads(out))
-    torch.set_num_threads(threads)
     assert pathlib.Path.cwd() == before
 
 
