@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from qiskit.result import Result
 from qiskit.transpiler import Target
 
 from calib.device import Device
-from calib.exact import Outcomes
+from calib.exact import Outcomes, check_exact_qubits
 from calib.execution import Spent, execute
 from calib.target import device_target
 
@@ -29,7 +28,8 @@ class DriftingBackend(BackendV2):
 
     A backend is a handle on one instrument, and so are its copies: a copied instrument would
     freeze its clock and repeat its random numbers, and Runtime's local mode copies the backend
-    for each job. Another `stream` is other shot noise on the same device.
+    for each job. Several backends of one device share its clock and its shot noise; another
+    `stream` is other shot noise.
 
     >>> from calib.device_config import DeviceConfig
     >>> backend = DriftingBackend(Device(DeviceConfig(seed=7)))
@@ -45,10 +45,11 @@ class DriftingBackend(BackendV2):
     def __init__(self, device: Device, *, exact_qubits: int = 5, stream: int = 0) -> None:
         super().__init__(provider=None, name=device.name, description="a simulated processor")
         self.device = device
+        check_exact_qubits(exact_qubits)
         self.exact_qubits = exact_qubits
         self.spent = Spent()
-        self._rng = np.random.default_rng([device.config.seed, 1] + [stream] * (stream > 0))
-        self._lock = threading.RLock()  # Qiskit's primitives run in threads of their own
+        self._stream = stream
+        self._lock = device.lock  # Qiskit's primitives run in threads of their own
         self._target: tuple[int, Target] | None = None
 
     def __copy__(self) -> DriftingBackend:
@@ -96,7 +97,11 @@ class DriftingBackend(BackendV2):
         _check(chosen, circuits, self.device)
         seed = chosen["seed_simulator"]
         with self._lock:
-            rng = self._rng if seed is None else np.random.default_rng(seed)
+            rng = (
+                self.device.shot_noise(self._stream)
+                if seed is None
+                else np.random.default_rng(seed)
+            )
             outcomes, spent = execute(
                 self.device, circuits, int(chosen["shots"]), rng,
                 exact_qubits=self.exact_qubits, repetition_delay_s=chosen["rep_delay"],

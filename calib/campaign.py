@@ -17,6 +17,7 @@ from calib.device_config import DeviceConfig
 from calib.execution import Spent
 from calib.from_backend import config_like, fake_backend
 from calib.history import Finding, History
+from calib.journal import Begun, BroughtUp, Done, Journal, Look
 from calib.judge import GateError, gate_errors
 from calib.routine import Log, Routine, Step
 from calib.standard_routine import standard_nodes
@@ -69,7 +70,14 @@ class CampaignConfig(BaseModel):
         if isinstance(settings.get("pairs"), dict):
             pairs = {_in_order(name): values for name, values in settings["pairs"].items()}
             settings = settings | {"pairs": pairs}
-        base = config_like(fake_backend(like.backend), qubits=like.qubits)
+        wanted = settings.get("entangler")
+        gate = {"entangler": wanted} if wanted in ("cz", "ecr") else {}
+        base = config_like(fake_backend(like.backend), qubits=like.qubits, **gate)
+        mine = base.topology.model_dump(mode="json")
+        if settings.get("topology", mine) != mine:
+            raise ValueError(
+                "`like` sets the topology: leave device.topology out (like.qubits takes a part)"
+            )
         # As from TOML, qubits' numbers are text.
         return table | {"device": _merged(base.model_dump(mode="json"), settings)}
 
@@ -86,15 +94,6 @@ def _merged(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 def _in_order(pair: str) -> str:
     """The name of a pair with the lower number first, as `config_like` writes it."""
     return "-".join(sorted(pair.split("-"), key=lambda number: (len(number), number)))
-
-
-@dataclass(frozen=True)
-class Look:
-    """The true errors at one device time: as maintained, and as the first settings would do."""
-
-    device_time_s: float
-    maintained: tuple[GateError, ...]
-    left_alone: tuple[GateError, ...]
 
 
 @dataclass(frozen=True)
@@ -117,35 +116,53 @@ def run_campaign(
     history: History,
     run: str,
     on_progress: Callable[[float], None] = lambda fraction: None,
+    journal: Journal | None = None,
 ) -> Campaign:
     """Calibrates the device of a recipe; each change of a setting is on the disk before the next.
 
     A device that the history knows goes on where it was: the settings in force then, the clock
-    of the last change or check, and what is known to be good is not measured again.
+    of the last change or check, and what is known to be good is not measured again. With the
+    `journal` of a campaign that was stopped, it is that campaign which goes on.
     """
-    device = Device(config.device)
+    device, journal = Device(config.device), journal or Journal()
     resume(device, history, run)
-    routine = _routine(device, history, run)
-    backend = routine.backend
-    before = tuple(gate_errors(device))
-    begin_s, duration_s = device.time_s, config.hours * 3600
-    names = list(routine.nodes)
-    routine.maintain(
-        on_node=lambda name: on_progress(0.0 if duration_s else names.index(name) / len(names))
-    )
-    bring_up, first = backend.spent, Controls(device.controls)
-    looks = [_look(device, first)]
-    while (gone := device.time_s - begin_s - bring_up.device_time_s) < duration_s:
-        on_progress(gone / duration_s)
-        device.advance(min(config.every_minutes * 60, duration_s - gone))
-        looks.append(_look(device, first))
+    met = history.changes(history_name(config.device))[0].utc.isoformat()
+    journal.begin(Begun(met, tuple(gate_errors(device))))
+    device.advance(max(0.0, journal.device_time_s - device.time_s))
+    routine = _routine(device, history, run, journal)
+    names, duration_s = list(routine.nodes), config.hours * 3600
+    share = _BRING_UP_S / (_BRING_UP_S + duration_s)  # of the progress
+    done_before = len(routine.log.steps)
+    routine.maintain(on_node=lambda name: on_progress(share * names.index(name) / len(names)))
+    up, first = _brought_up(device, routine.log.spent, journal)
+    if len(routine.log.steps) > done_before or not journal.all(Look):
+        journal.write(_look(device, first))
+    end_s = up.device_time_s + duration_s
+    while (left_s := end_s - device.time_s) > _MOMENT_S:
+        on_progress(share + (1 - share) * (1 - left_s / duration_s))
+        device.advance(min(config.every_minutes * 60, left_s))
+        journal.write(_look(device, first))
         routine.maintain()
-        looks.append(_look(device, first))
+        journal.write(_look(device, first))
     on_progress(1.0)
-    return Campaign(before, tuple(looks), bring_up, routine.log)
+    (begun,) = journal.all(Begun)
+    return Campaign(begun.before, tuple(journal.all(Look)), up.spent, routine.log)
 
 
-def _routine(device: Device, history: History, run: str) -> Routine:
+_BRING_UP_S = 600.0  # of device time, about
+_MOMENT_S = 1e-6
+
+
+def _brought_up(device: Device, spent: Spent, journal: Journal) -> tuple[BroughtUp, Controls]:
+    """The end of the bring-up, which is now unless the journal knows of one, and its settings."""
+    if not journal.all(BroughtUp):
+        settings = {str(knob): value for knob, value in device.controls.items()}
+        journal.write(BroughtUp(device.time_s, spent, settings))
+    up = journal.all(BroughtUp)[0]
+    return up, Controls({knob: up.settings[str(knob)] for knob in device.controls})
+
+
+def _routine(device: Device, history: History, run: str, journal: Journal) -> Routine:
     """The routine on a device that was resumed, with what earlier runs found out."""
     name = history_name(device.config)
     # Each run has shot noise of its own, which depends on nothing but what was recorded before.
@@ -158,6 +175,7 @@ def _routine(device: Device, history: History, run: str) -> Routine:
         found = Finding(step.node, step.target, step.verdict, step.deviation, step.uncertainty,
                         step.unit)  # fmt: skip
         history.check(name, found, run=run, device_time_s=step.device_time_s)
+        journal.write(Done(step, routine.log.spent))
 
     routine = Routine(
         DriftingBackend(device, stream=stream),
@@ -165,6 +183,8 @@ def _routine(device: Device, history: History, run: str) -> Routine:
         record=record,
         record_check=record_check,
     )
+    routine.log.steps += [done.step for done in journal.all(Done)]
+    routine.log.spent = journal.spent
     remember(routine, history, name)
     return routine
 

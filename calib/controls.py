@@ -78,7 +78,11 @@ class Controls(MutableMapping[Knob, float]):
     """
 
     def __init__(self, values: Mapping[Knob, float]) -> None:
-        self._values = dict(values)
+        for knob, value in values.items():
+            if not isinstance(knob, Knob):
+                raise ValueError(_expected_a_knob(knob, _EXAMPLE))
+            _check(knob, value)
+        self._values = {knob: float(value) for knob, value in values.items()}
         self.version = 0  # grows with each change: what was computed from older settings is stale
 
     def __getitem__(self, knob: Knob) -> float:
@@ -117,10 +121,20 @@ class Controls(MutableMapping[Knob, float]):
         for update in updates:
             self[update.knob] = update.value
 
-    def _unknown(self, knob: Knob) -> str:
-        near = difflib.get_close_matches(str(knob), map(str, self._values), n=1)
+    def _unknown(self, knob: object) -> str:
+        known = {str(one): one for one in self._values}
+        near = difflib.get_close_matches(str(knob), known, n=1)
+        if not isinstance(knob, Knob):
+            return _expected_a_knob(knob, known[near[0]] if near else _EXAMPLE)
         meant = f"; did you mean {near[0]}?" if near else ""
         return f"this device has no knob {knob}{meant}"
+
+
+_EXAMPLE = Knob("x.amplitude", (0,))
+
+
+def _expected_a_knob(given: object, example: Knob) -> str:
+    return f'expected a Knob such as Knob("{example.name}", {example.qubits}), got {given!r}'
 
 
 def _check(knob: Knob, value: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from calib.starting_point import miscalibrated, textbook_controls
 from calib.topology import Graph, Pair
 from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth, draw_truth
 
-# What a device's seed draws, each use from a stream of its own; 1 is the backend's, 4 the drift's.
-_PHYSICS, _START = 2, 3
+# What a device's seed draws, each use from a stream of its own; 4 is the drift's.
+_SHOTS, _PHYSICS, _START = 1, 2, 3
 
 
 class Device:
@@ -40,8 +41,21 @@ class Device:
         self._nominal, self.pairs = draw_truth(config, physics)
         self._trajectory = _trajectory(config, self.graph, self.pairs)
         textbook = textbook_controls(self.truth(0.0), self.pairs, config)
-        self.controls = Controls(miscalibrated(textbook, config.start, start))
+        self._controls = Controls(miscalibrated(textbook, config.start, start))
         self.time_s = 0.0
+        self.lock = threading.RLock()  # held while a job runs
+        self._noise: dict[int, np.random.Generator] = {}
+
+    @property
+    def controls(self) -> Controls:
+        """The settings in force."""
+        return self._controls
+
+    @controls.setter
+    def controls(self, controls: Controls) -> None:
+        # What was computed from the ones before is stale, however often these have changed.
+        controls.version = max(controls.version, self._controls.version) + 1
+        self._controls = controls
 
     @property
     def name(self) -> str:
@@ -67,6 +81,13 @@ class Device:
         frequencies = [controls[Knob("frequency_ghz", (q,))] for q in range(self.qubits)]
         return Moments([self.truth(time) for time in times_s], self.pairs,
                        np.array(frequencies), self.config.envelope)  # fmt: skip
+
+    def shot_noise(self, stream: int = 0) -> np.random.Generator:
+        """The random numbers of shots, drawn on by all that runs on this device."""
+        if stream not in self._noise:
+            seeds = [self.config.seed, _SHOTS] + [stream] * (stream > 0)
+            self._noise[stream] = np.random.default_rng(seeds)
+        return self._noise[stream]
 
     def advance(self, seconds: float) -> None:
         """Lets time pass."""

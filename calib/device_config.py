@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -88,10 +89,19 @@ class PairPhysics(_Frozen):
 class Start(_Frozen):
     """How far off the control parameters are before anybody calibrates (deviations, or ±)."""
 
-    amplitude: float = Field(default=0.05, ge=0, description="relative error of every amplitude, ±")
+    amplitude: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="relative error of every amplitude, ±, as far as full scale allows",
+    )
     frequency_mhz: float = Field(default=1.0, ge=0, description="error of every drive frequency, ±")
     drag_ns: float = Field(default=2.0, ge=0, description="error of every DRAG coefficient, up to")
-    phase_rad: float = Field(default=3.14159, ge=0, description="error of every CZ phase, up to")
+    phase_rad: float = Field(
+        default=3.14159,
+        ge=0,
+        description="error of every phase of a CZ or of a cross-resonance tone, up to",
+    )
     axis_rad: float = Field(
         default=3.14159, ge=0, description="error of the axis of X against that of SX, up to"
     )
@@ -101,7 +111,7 @@ class Start(_Frozen):
     )
     readout_mhz: float = Field(default=0.5, ge=0, description="error of the readout frequency, ±")
     readout_amplitude: float = Field(
-        default=0.2, ge=0, description="relative error of the readout amplitude, ±"
+        default=0.2, ge=0, lt=1, description="relative error of the readout amplitude, ±"
     )
 
 
@@ -184,12 +194,29 @@ class DeviceConfig(_Frozen):
             if pair not in names:
                 raise ValueError(f"pairs.{pair}: these two qubits are not coupled")
             _check_names(f"pairs.{pair}", values, PairPhysics)
+            self._check_entangler(f"pairs.{pair}.", values)
         for drift in self.drift:
             for name in sorted(_RELATIVE & set(drift.absolute)):
                 raise ValueError(f"drift of {name} must be relative, so that it stays above 0")
+            self._check_entangler("drift of ", drift.parameters)
+        # A recipe that is written down has the other gate's defaults too.
+        fields = PairPhysics.model_fields.items()
+        set_here = [name for name, field in fields if getattr(self.pair, name) != field.default]
+        self._check_entangler("pair.", set_here)
         return self
 
+    def _check_entangler(self, where: str, names: Iterable[str]) -> None:
+        """Refuses parameters that this device's gate has no use for."""
+        for name in names:
+            if name in _OF_THE_OTHER[self.entangler]:
+                own = [one for one in PairPhysics.model_fields
+                       if one not in _OF_THE_OTHER[self.entangler]]  # fmt: skip
+                hint = "; its ZZ follows from these" if name == "zz_khz" else ""
+                raise ValueError(f"{where}{name}: a device of {self.entangler} has no such "
+                                 f"parameter, but {', '.join(own)}{hint}")  # fmt: skip
 
+
+_OF_THE_OTHER = {"cz": ("crosstalk", "crosstalk_phase_rad"), "ecr": ("flux_mhz", "zz_khz")}
 _RELATIVE = frozenset({"t1_us", "t2_us", "rabi_mhz", "kappa_mhz", "photons", "coupling_mhz",
                        "flux_mhz", "thermal_population"})  # fmt: skip
 

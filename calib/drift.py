@@ -43,7 +43,9 @@ class Drift(BaseModel):
         default={}, description="parameter = deviation in its own unit while x = 1"
     )
     relative: dict[str, Number] = Field(
-        default={}, description="parameter = deviation of its logarithm while x = 1"
+        default={},
+        description="parameter = deviation of its logarithm while x = 1; t2_us scales pure "
+        "dephasing, 1/Tφ = 1/T2 − 1/(2 T1), and T2 follows from it and T1",
     )
     qubits: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = Field(
         default=None, description="qubits it acts on; all where neither these nor pairs are given"

@@ -21,6 +21,19 @@ Readout = Callable[
 ]
 
 
+MOST_EXACT_QUBITS = 8
+
+
+def check_exact_qubits(exact_qubits: int) -> None:
+    """Refuses widths that memory or patience could not hold."""
+    if not 1 <= exact_qubits <= MOST_EXACT_QUBITS:
+        size_gb = 8 * 9**MOST_EXACT_QUBITS / 1e9
+        raise ValueError(
+            f"exact_qubits must be within 1 and {MOST_EXACT_QUBITS}, got {exact_qubits}: a state "
+            f"of k qubits takes 9^k · 8 bytes, {size_gb:.2g} GB at {MOST_EXACT_QUBITS}"
+        )
+
+
 @dataclass(frozen=True)
 class Situation:
     """What acts on one circuit beside its plays: rest, couplings between plays, and readout."""

@@ -63,6 +63,7 @@ def execute(
     device waits `repetition_delay_s`, by default what its config says. A job that is refused
     takes no time.
     """
+    exact.check_exact_qubits(exact_qubits)
     timing = device.config.timing
     if repetition_delay_s is None:
         repetition_delay_s = timing.repetition_delay_us * 1e-6

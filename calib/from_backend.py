@@ -6,7 +6,7 @@ import difflib
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from qiskit.providers import BackendV2
 from qiskit.transpiler import QubitProperties, Target
@@ -14,18 +14,30 @@ from qiskit.transpiler import QubitProperties, Target
 from calib.device_config import DeviceConfig
 from calib.pair import CouplerPulse
 
+_SUCH_AS = {"cz": "fake_torino, fake_marrakesh", "ecr": "fake_sherbrooke, fake_brisbane"}
+
 
 def fake_backend(name: str) -> BackendV2:
     """One of the snapshots of IBM's devices in qiskit-ibm-runtime, such as `fake_marrakesh`."""
     from qiskit_ibm_runtime import fake_provider
 
-    known = {f"fake_{one[4:].lower()}": one
-             for one in dir(fake_provider) if one.startswith("Fake")}  # fmt: skip
+    known = {f"fake_{one[4:].lower()}": one for one, kind in vars(fake_provider).items()
+             if isinstance(kind, type) and issubclass(kind, BackendV2)}  # fmt: skip
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"there is no fake backend {name!r}{meant}")
+        such_as = ", ".join(f"{names} ({gate})" for gate, names in _SUCH_AS.items())
+        meant = f"did you mean {near[0]}?" if near else f"there are {len(known)}, such as {such_as}"
+        raise ValueError(f"there is no fake backend {name!r}; {meant}")
     return getattr(fake_provider, known[name])()
+
+
+def entangler_of(backend: BackendV2) -> Literal["cz", "ecr"]:
+    """The backend's two-qubit gate; ValueError if there is no model of it."""
+    for gate in ("cz", "ecr"):
+        if gate in cast(Target, backend.target).operation_names:
+            return gate
+    raise ValueError(f"{backend.name} has neither cz nor ecr: no model of its gate here; "
+                     f"take one such as {_SUCH_AS['cz']}")  # fmt: skip
 
 
 def config_like(
@@ -38,7 +50,8 @@ def config_like(
     frequencies of a cz device, as they must suit the coupler pulse of `calib.pair`. A length of
     cz becomes the coupling whose full |11⟩–|20⟩ cycle takes as long; that of an ecr follows from
     the frequencies and the default coupling. Cross resonance works on pairs whose frequencies are
-    less than the anharmonicity apart: `Device` names those of a backend that are not.
+    less than the anharmonicity apart: `Device` names those of a backend that are not. An
+    `entangler` in `settings` must be the backend's own.
 
     >>> from calib.device import Device
     >>> config = config_like(fake_backend("fake_marrakesh"), qubits=[0, 1, 2], seed=3)
@@ -48,9 +61,8 @@ def config_like(
     target = cast(Target, backend.target)
     chosen = _chosen(backend.num_qubits, qubits)
     number = {qubit: k for k, qubit in enumerate(chosen)}
-    entangler = "cz" if "cz" in target.operation_names else "ecr"
-    if entangler not in target.operation_names:
-        raise ValueError(f"{backend.name} has neither cz nor ecr: no model of its gate here")
+    entangler = entangler_of(backend)
+    _check_gate(backend, settings.get("entangler", entangler))
     found = target.qargs_for_operation_name(entangler) or ()
     pairs = [(pair[0], pair[1]) for pair in found if set(pair) <= set(chosen)]
     table: dict[str, Any] = {
@@ -66,6 +78,13 @@ def config_like(
                    for a, b in pairs}  # fmt: skip
         table["pairs"] = {f"{a}-{b}": values for (a, b), values in sorted(lengths.items())}
     return DeviceConfig.model_validate(table | settings)
+
+
+def _check_gate(backend: BackendV2, wanted: str) -> None:
+    own = entangler_of(backend)
+    if wanted != own and wanted in _SUCH_AS:
+        raise ValueError(f"the gate of {backend.name} is {own}: leave entangler = {wanted!r} out, "
+                         f"or take a backend such as {_SUCH_AS[wanted]}")  # fmt: skip
 
 
 def _chosen(available: int, qubits: Sequence[int] | None) -> list[int]:

@@ -1,11 +1,14 @@
-"""Pulses as Qiskit instructions: what a circuit plays when no calibrated gate is meant."""
+"""Pulses as Qiskit instructions: what a circuit plays when no calibrated gate is meant.
+
+Not as gates: the transpiler would ask a gate for its matrix, which only the device knows.
+"""
 
 from __future__ import annotations
 
-from qiskit.circuit import Gate, Instruction
+from qiskit.circuit import Instruction
 
 
-class DrivePulse(Gate):
+class DrivePulse(Instruction):
     """A DRAG pulse on one qubit's drive line, at its drive frequency plus `detuning_mhz`."""
 
     def __init__(
@@ -16,19 +19,19 @@ class DrivePulse(Gate):
         phase_rad: float,
         duration_ns: float,
     ) -> None:
-        super().__init__("drive", 1, [amplitude, drag_ns, detuning_mhz, phase_rad, duration_ns])
+        super().__init__("drive", 1, 0, [amplitude, drag_ns, detuning_mhz, phase_rad, duration_ns])
 
 
-class FluxPulse(Gate):
+class FluxPulse(Instruction):
     """A coupler pulse on a pair: `cz` at these settings, its virtual phases included."""
 
     def __init__(
         self, amplitude: float, duration_ns: float, phase_a_rad: float, phase_b_rad: float
     ) -> None:
-        super().__init__("flux", 2, [amplitude, duration_ns, phase_a_rad, phase_b_rad])
+        super().__init__("flux", 2, 0, [amplitude, duration_ns, phase_a_rad, phase_b_rad])
 
 
-class CrossResonancePulse(Gate):
+class CrossResonancePulse(Instruction):
     """One cross-resonance tone without echo: the control driven at the target's frequency."""
 
     def __init__(
@@ -40,7 +43,7 @@ class CrossResonancePulse(Gate):
         duration_ns: float,
     ) -> None:
         super().__init__(
-            "cr", 2, [amplitude, phase_rad, cancel_amplitude, cancel_phase_rad, duration_ns]
+            "cr", 2, 0, [amplitude, phase_rad, cancel_amplitude, cancel_phase_rad, duration_ns]
         )
 
 

@@ -66,7 +66,15 @@ class Entry:
     previous: float | None
 
 
-Verdict = Literal["in tolerance", "corrected", "not trusted"]
+Verdict = Literal["in tolerance", "corrected", "out of tolerance", "not trusted", "not resolved"]
+VERDICTS: Mapping[Verdict, str] = {
+    "in tolerance": "what was found is small enough: nothing was moved",
+    "corrected": "knobs were moved by what was found; coarse experiments (rabi) stop at that",
+    "out of tolerance": "what was found is too large, and the experiment has no knob to move",
+    "not trusted": "the data make no sense, or ask for what cannot be played: nothing was moved",
+    "not resolved": "a quick look at few shots did not settle it: the full measurement follows",
+}
+"""What each verdict means, in a line."""
 
 
 @dataclass(frozen=True)

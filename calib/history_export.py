@@ -57,6 +57,11 @@ def change_data(change: Change) -> dict[str, Any]:
     }
 
 
+def comment_of(row: Mapping[str, Any]) -> str:
+    """The comment in an entry's data, for people: "" where `calibrate` marked the device by it."""
+    return "" if row["source"] == "start" and row["undo_to"] is None else row["comment"]
+
+
 def utc_text(moment: datetime) -> str:
     """A UTC time to the microsecond: 2026-11-21T10:45:26.123456Z."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -65,7 +70,8 @@ def utc_text(moment: datetime) -> str:
 def as_text(data: Mapping[str, Any], form: Format) -> str:
     """Exported data as a file's text; numbers are written so that none of their bits is lost.
 
-    TOML has no null: keys without a value are left out. In CSV they are empty cells.
+    TOML has no null: keys without a value are left out. In CSV they are empty cells, and so is
+    the mark by which `calibrate` knows a device again.
     """
     if form == "json":
         return json.dumps(data, indent=2, allow_nan=False) + "\n"
@@ -86,7 +92,8 @@ def _csv_text(data: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({"device": data["device"], **row} for row in rows)
+    for row in rows:
+        writer.writerow({"device": data["device"], **row, "comment": comment_of(row)})
     return text.getvalue()
 
 

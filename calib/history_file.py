@@ -103,7 +103,7 @@ def open_file(path: str | os.PathLike[str], access: Access) -> sqlite3.Connectio
             raise
         raise ValueError(f"{file}: cannot be opened to {access}: {error}") from None
     except sqlite3.DatabaseError as error:
-        raise ValueError(f"{file}: not a calibration history: {error}") from None
+        raise ValueError(f"{file}: not a calibration history: {error}{_rescue(error)}") from None
 
 
 def _check_place(file: pathlib.Path, access: Access) -> None:
@@ -112,7 +112,8 @@ def _check_place(file: pathlib.Path, access: Access) -> None:
         raise ValueError(f"{file}: expected a calibration history, got a folder")
     if not file.exists():
         if access != "create":
-            raise ValueError(f"{file}: no such calibration history; give its path")
+            raise ValueError(f"{file}: no such calibration history: give another by --history, or "
+                             "make one with `syndrift calibrate`")  # fmt: skip
         if not file.absolute().parent.is_dir():
             raise ValueError(f"{file}: its folder does not exist: make it first")
         return
@@ -245,4 +246,12 @@ def plain_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             ) from error
         raise RuntimeError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise RuntimeError(f"{path}: {error}") from error
+        raise RuntimeError(f"{path}: {error}{_rescue(error)}") from error
+
+
+def _rescue(error: sqlite3.DatabaseError) -> str:
+    """What to do about a damaged file."""
+    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:  # the low byte is the kind
+        return ""
+    return ("; the file is damaged: take a backup, or begin anew with another --history "
+            "(`sqlite3 FILE .recover` may save parts of it)")  # fmt: skip

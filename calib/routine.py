@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from calib.backend import DriftingBackend
 from calib.controls import Update
 from calib.execution import Spent
 from calib.experiments.calibration import Calibration, Conclusion
+from calib.history_entries import Verdict
 from calib.threads import one_thread
 
 Target = tuple[int, ...]
@@ -42,7 +43,7 @@ class Step:
 
     node: str
     target: Target
-    verdict: Literal["in tolerance", "corrected", "not trusted"]
+    verdict: Verdict
     deviation: float
     uncertainty: float
     unit: str
@@ -57,9 +58,13 @@ class Log:
     """
 
     steps: list[Step] = field(default_factory=list)
-    experiments: int = 0
     spent: Spent = field(default_factory=Spent)
     failed: set[tuple[str, Target]] = field(default_factory=set)
+
+    @property
+    def experiments(self) -> int:
+        """How many experiments were run, one a target."""
+        return len(self.steps)
 
 
 # A look at what was good before has a quarter of the shots.
@@ -73,9 +78,10 @@ class Routine:
 
     The scheme is that of Kelly et al. (arXiv:1803.03226). To maintain a node is to maintain what
     it needs; then, unless its last check is still good, to measure it. Within tolerance, it is
-    good. Out of tolerance, its knobs are corrected. Where the data make no sense, the nodes
-    beneath it are measured whatever their age (diagnosed), and then it is tried again. What needs
-    a node that failed is not measured: it would be work on nonsense.
+    good. Out of tolerance, its knobs are corrected. Where the data make no sense, or lead to what
+    the device cannot play, the nodes beneath it are measured whatever their age (diagnosed), and
+    then it is tried again. What needs a node that failed is not measured: it would be work on
+    nonsense.
 
     A node that was good once is first looked at with a quarter of its shots; where that says out
     of tolerance, or too little, nothing is concluded but that it must be measured in full.
@@ -110,6 +116,7 @@ class Routine:
         self._good_at_s: dict[tuple[str, Target], float] = {}
         self._changed_at_s: dict[tuple[str, Target], float] = {}
         self._changed_much_at_s: dict[tuple[str, Target], float] = {}
+        self._full_uncertainty: dict[tuple[str, Target], float] = {}
         self._given_up: set[tuple[str, Target]] = set()
 
     def targets(self, name: str) -> list[Target]:
@@ -129,10 +136,17 @@ class Routine:
         What fails is not tried again within one call. `on_node` hears of each node before it.
         """
         self._given_up.clear()
-        for name in self.nodes if names is None else names:
+        for name in self.nodes if names is None else self._known(names):
             on_node(name)
             self._maintain(name, self.targets(name))
         return self.log
+
+    def _known(self, names: Iterable[str]) -> list[str]:
+        chosen = [names] if isinstance(names, str) else list(names)
+        for name in chosen:
+            if name not in self.nodes:
+                raise ValueError(f"no node {name!r}; there are {', '.join(self.nodes)}")
+        return chosen
 
     def remember(
         self,
@@ -215,83 +229,110 @@ class Routine:
         for attempt in range(self.attempts):
             if not due:
                 return
-            concluded = self._measure(node, due)
-            lost = [target for target, one in concluded.items() if not one.deviation.trusted]
-            off = [t for t, one in concluded.items()
-                   if t not in lost and not self._judge(node, t, one)]  # fmt: skip
-            for target in lost:
-                self._note(node, target, concluded[target], "not trusted")
+            lost, off = [], []
+            for target, one in self._measure(node, due):
+                concluded[target] = one
+                verdict = self._judge(node, target, one)
+                lost += [target] * (verdict == "not trusted")
+                off += [target] * (verdict == "corrected" and node.verify)
             for need in node.needs if lost and attempt == 0 else ():
                 self._settle(need, self._unblocked(need, self._beneath(need, lost)))
-            due = self._unblocked(name, lost) + (off if node.verify else [])
+            due = self._unblocked(name, lost) + off
         for target in due:
             found = concluded[target].deviation
             if not found.within(_LARGE * node.calibration.tolerance + 2 * found.uncertainty):
-                self._given_up.add((name, target))
-                self._fail(name, target)
+                self._give_up(name, target)
+
+    def _give_up(self, name: str, target: Target) -> None:
+        self._given_up.add((name, target))
+        self._fail(name, target)
 
     def _look(self, node: Node, due: Sequence[Target]) -> list[Target]:
         """Looks with few shots at those that were good before; the targets still to be measured."""
-        known = [target for target in due if (node.name, target) in self._good_at_s]
-        if not known or node.calibration.shots < _LOOK:
+        known = [target for target in due if self._may_be_seen_good(node, target)]
+        if not known:
             return list(due)
         tolerance = node.calibration.tolerance
         quick = replace(
             node, calibration=replace(node.calibration, shots=node.calibration.shots // _LOOK)
         )
         left = [target for target in due if target not in known]
-        for target, one in self._measure(quick, known).items():
+        for target, one in self._measure(quick, known):
             # What is not resolved by few shots is not known to be good.
             if one.deviation.within(tolerance) and one.deviation.uncertainty <= tolerance / 2:
-                self._judge(node, target, one)
+                self._judge(quick, target, one)
             else:
+                self._note(quick, target, one, "not resolved")
                 left.append(target)
         return left
 
-    def _judge(self, node: Node, target: Target, conclusion: Conclusion) -> bool:
-        """Accepts or corrects one target; whether it was within tolerance."""
-        tolerance = node.calibration.tolerance
-        accepted = conclusion.deviation.within(tolerance)
-        if not accepted:
-            updates = [replace(update, source=node.name) for update in conclusion.updates]
+    def _may_be_seen_good(self, node: Node, target: Target) -> bool:
+        """Whether it was good before, and a look at it can tell, by its last uncertainty."""
+        key, calibration = (node.name, target), node.calibration
+        if key not in self._good_at_s or calibration.shots < _LOOK:
+            return False
+        return self._full_uncertainty.get(key, 0.0) * math.sqrt(_LOOK) <= calibration.tolerance / 2
+
+    def _judge(self, node: Node, target: Target, conclusion: Conclusion) -> Verdict:
+        """Accepts or corrects one target, or finds that it can do neither."""
+        key, deviation = (node.name, target), conclusion.deviation
+        if not deviation.trusted:
+            verdict = "not trusted"
+        elif deviation.within(node.calibration.tolerance):
+            verdict = "in tolerance"
+        elif not conclusion.updates:
+            verdict = "out of tolerance"
+            self._give_up(*key)
+        else:
+            verdict = "corrected" if self._correct(node, target, conclusion) else "not trusted"
+        if verdict in ("in tolerance", "corrected"):
+            self._good_at_s[key] = self.device.time_s
+            self.log.failed.discard(key)
+        self._note(node, target, conclusion, verdict)
+        return verdict
+
+    def _correct(self, node: Node, target: Target, conclusion: Conclusion) -> bool:
+        """Puts the updates in force; false where the device cannot play them."""
+        updates = [replace(update, source=node.name) for update in conclusion.updates]
+        try:
             self.device.controls.apply(updates)
-            if updates:
-                self.record(updates)
-            self._changed_at_s[node.name, target] = self.device.time_s
-            if abs(conclusion.deviation.value) > _LARGE * tolerance:
-                self._changed_much_at_s[node.name, target] = self.device.time_s
-        self._good_at_s[node.name, target] = self.device.time_s
-        self.log.failed.discard((node.name, target))
-        self._note(node, target, conclusion, "in tolerance" if accepted else "corrected")
-        return accepted
+        except ValueError:
+            return False
+        self.record(updates)
+        self._changed_at_s[node.name, target] = self.device.time_s
+        if abs(conclusion.deviation.value) > _LARGE * node.calibration.tolerance:
+            self._changed_much_at_s[node.name, target] = self.device.time_s
+        return True
 
     def _note(
         self,
         node: Node,
         target: Target,
         conclusion: Conclusion,
-        verdict: Literal["in tolerance", "corrected", "not trusted"],
+        verdict: Verdict,
     ) -> None:
         found = conclusion.deviation
+        of_all_shots = math.sqrt(node.calibration.shots / self.nodes[node.name].calibration.shots)
+        self._full_uncertainty[node.name, target] = found.uncertainty * of_all_shots
         step = Step(node.name, target, verdict, found.value, found.uncertainty, found.unit,
                     self.device.time_s)  # fmt: skip
         self.log.steps.append(step)
         self.record_check(step)
 
-    def _measure(self, node: Node, targets: Sequence[Target]) -> dict[Target, Conclusion]:
-        """Runs the experiment on all targets, those that do not disturb one another at once."""
-        before = self.backend.spent
-        found: dict[Target, Conclusion] = {}
-        for batch in self._batches(targets):
-            found |= dict(zip(batch, self._run(node, batch), strict=True))
-        self.log.spent = self.log.spent + (self.backend.spent - before)
-        return found
+    def _measure(
+        self, node: Node, targets: Sequence[Target]
+    ) -> Iterator[tuple[Target, Conclusion]]:
+        """Runs the experiment on all targets, those that do not disturb one another at once.
 
-    def _run(self, node: Node, batch: Sequence[Target]) -> list[Conclusion]:
+        What one batch showed is handed over before the next one runs.
+        """
         controls = self.device.controls
-        self.log.experiments += len(batch)
-        data = node.calibration.run(self.backend, controls, batch)
-        return [node.calibration.conclusion(one, controls) for one in data]
+        for batch in self._batches(targets):
+            before = self.backend.spent
+            data = node.calibration.run(self.backend, controls, batch)
+            found = [node.calibration.conclusion(one, controls) for one in data]
+            self.log.spent = self.log.spent + (self.backend.spent - before)
+            yield from zip(batch, found, strict=True)
 
     def _batches(self, targets: Sequence[Target]) -> list[list[Target]]:
         """Targets in groups, none of which share a qubit or a coupling with each other."""
@@ -309,13 +350,17 @@ class Routine:
 
 
 def _check_order(nodes: Sequence[Node]) -> None:
-    """Refuses a graph whose nodes need something that does not stand before them."""
-    known: set[str] = set()
+    """Refuses a graph with two nodes of one name, or one that needs what it cannot."""
+    widths: dict[str, int] = {}
     for node in nodes:
+        if node.name in widths:
+            raise ValueError(f"two nodes are named {node.name}: give one another calibration.name")
         for need in node.needs:
-            if need not in known:
+            if need not in widths:
                 raise ValueError(f"{node.name} needs {need}, which must stand before it")
-        known.add(node.name)
+            if widths[need] > node.calibration.width:
+                raise ValueError(f"{node.name} is of one qubit and cannot need {need}, of a pair")
+        widths[node.name] = node.calibration.width
 
 
 def _closure(nodes: Sequence[Node]) -> dict[str, frozenset[str]]:

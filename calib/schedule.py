@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from qiskit.circuit import Delay, QuantumCircuit
+from qiskit.circuit import ControlFlowOp, Delay, QuantumCircuit, Store
 
 from calib.controls import Controls
 from calib.device_config import Timing
@@ -97,6 +97,11 @@ def timeline(
             clbits = tuple(clbit_index[bit] for bit in instruction.clbits)
             given = tuple(map(float, instruction.operation.params))
             clock.put(words[name](qubits, given, clbits))
+        elif isinstance(instruction.operation, ControlFlowOp | Store):
+            raise ValueError(
+                f"control flow is not supported, got {name!r}: leave out conditions, loops and "
+                "classical variables (measure and reset may stand amid a circuit)"
+            )
         else:
             raise ValueError(
                 f"the device has no instruction {name!r}: transpile the circuit for it first "

@@ -6,17 +6,21 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from calib.controls import Knob
 from calib.cross_resonance import CrossResonanceTone
 from calib.device_config import DeviceConfig, Start
-from calib.pair import CouplerPulse
+from calib.pair import CoupledPair, CouplerPulse, coupler_unitary, local_phases_rad
 from calib.pulses import rotation_amplitude
 from calib.readout import Discriminator, ReadoutPulse
+from calib.threads import one_thread
 from calib.topology import Pair
 from calib.truth import Truth, resonator
 
 
+@one_thread()
 def textbook_controls(
     truth: Truth, pairs: Sequence[Pair], config: DeviceConfig
 ) -> dict[Knob, float]:
@@ -34,6 +38,8 @@ def textbook_controls(
             impossible.append((pair, str(error)))
     _refuse(impossible)
     _check_full_scale(values)
+    if config.entangler == "cz" and pairs:
+        values |= _phases_of_cz(values, pairs, truth)
     return values
 
 
@@ -94,7 +100,30 @@ def _of_cz(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, flo
     values = {"cz.amplitude": math.sqrt(distance_mhz / truth["flux_mhz"]),
               "cz.duration_ns": cycle_ns + CouplerPulse(0.0, 0.0).ramp_ns,
               "cz.phase_a_rad": 0.0, "cz.phase_b_rad": 0.0}  # fmt: skip
+    # The phases are `_phases_of_cz`'s: all pairs in one call.
     return {Knob(name, pair): value for name, value in values.items()}
+
+
+def _phases_of_cz(
+    values: dict[Knob, float], pairs: Sequence[Pair], truth: Truth
+) -> dict[Knob, float]:
+    """The virtual Z that take back what each pair's coupler pulse turns its two qubits by."""
+
+    def of_qubits(name: str, side: int) -> Tensor:
+        return torch.from_numpy(truth.qubit[name][[pair[side] for pair in pairs]])
+
+    def setting(name: str) -> Tensor:
+        return torch.tensor([values[Knob(name, pair)] for pair in pairs], dtype=torch.float64)
+
+    coupled = CoupledPair(
+        of_qubits("frequency_ghz", 0), of_qubits("frequency_ghz", 1),
+        of_qubits("anharmonicity_mhz", 0), of_qubits("anharmonicity_mhz", 1),
+        torch.from_numpy(truth.pair["coupling_mhz"]), torch.from_numpy(truth.pair["flux_mhz"]),
+    )  # fmt: skip
+    pulse = CouplerPulse(setting("cz.amplitude"), setting("cz.duration_ns"))
+    turned = zip("ab", local_phases_rad(coupler_unitary(coupled, pulse)), strict=True)
+    return {Knob(f"cz.phase_{side}_rad", pair): -angle for side, angles in turned
+            for pair, angle in zip(pairs, angles.tolist(), strict=True)}  # fmt: skip
 
 
 def _of_ecr(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, float]:
@@ -133,7 +162,7 @@ def miscalibrated(
         elif knob.name == "frequency_ghz":
             value += sign * start.frequency_mhz * 1e-3
         elif kind == "amplitude":
-            value *= 1 + sign * start.amplitude
+            value = _within_full_scale(value * (1 + sign * start.amplitude))
         elif kind == "drag_ns":
             value += uniform * start.drag_ns
         elif knob.name == "x.phase_rad":  # that of SX defines the frame
@@ -146,11 +175,15 @@ def miscalibrated(
     return wrong
 
 
+def _within_full_scale(amplitude: float) -> float:
+    return min(max(amplitude, -1.0), 1.0)
+
+
 def _wrong_readout(name: str, value: float, sign: float, start: Start) -> float:
     if not start.readout:
         return value
     if name == "readout.frequency_ghz":
         return value + sign * start.readout_mhz * 1e-3
     if name == "readout.amplitude":
-        return min(value * (1 + sign * start.readout_amplitude), 1.0)
+        return _within_full_scale(value * (1 + sign * start.readout_amplitude))
     return 0.0 if name in ("readout.angle_rad", "readout.threshold") else value

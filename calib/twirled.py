@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from calib import channels as ch
 from calib.always_on import AlwaysOnZZ
-from calib.exact import Outcomes, Situation
+from calib.exact import MOST_EXACT_QUBITS, Outcomes, Situation
 from calib.schedule import Event, Measure, Play, VirtualZ
 
 Array = NDArray[np.float64]
@@ -178,7 +178,7 @@ def _not_clifford(what: str, qubits: tuple[int, ...]) -> ValueError:
     return ValueError(
         f"{what} on {_named(qubits)} is not a Clifford gate, and its qubits belong to a set that "
         "gates join and that is too large to simulate exactly: use fewer qubits, or raise the "
-        "backend's exact_qubits"
+        f"backend's exact_qubits (at most {MOST_EXACT_QUBITS})"
     )
 
 

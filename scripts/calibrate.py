@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     _need_device_extra()
     from calib.campaign import CampaignConfig, history_name, run_campaign
     from calib.history import History
+    from calib.journal import Journal
+    from calib.lock import alone
 
     seed = [] if options.seed is None else [f"device.seed={options.seed}"]
     config = load(options.config, CampaignConfig, [*options.overrides, *seed])
@@ -65,11 +67,17 @@ def run(options: argparse.Namespace) -> int:
     folder = options.out or usual
     path = options.history or DEFAULT_HISTORY
     _check_device(options.config, config, path)
-    run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
-    with run_folder.resumable(path), History(path) as history, progress_bar("calibrating") as bar:
-        campaign = run_campaign(config, history, str(folder), bar)
-    pictures = [] if options.no_pictures else _draw(campaign, config, folder)
     device = history_name(config.device)
+    with alone(path, device):
+        run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
+        with (
+            run_folder.resumable(path),
+            History(path) as history,
+            progress_bar("calibrating") as bar,
+        ):
+            journal = Journal(folder / "journal.jsonl")
+            campaign = run_campaign(config, history, str(folder), bar, journal)
+    pictures = [] if options.no_pictures else _draw(campaign, config, folder)
     result = {**_as_json(campaign), "device": device, "seed": config.device.seed,
               "history": str(path), "run": str(folder)}  # fmt: skip
     (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -78,8 +86,8 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         print(f"{config.title}\n\n{gate_table(campaign)}\n\n{_cost(campaign)}")
-        print(f"\nseed {config.device.seed}; history of {device} in {path}; "
-              f"{len(pictures)} pictures and tables in {folder}")  # fmt: skip
+        print(f"\nseed {config.device.seed}; history of {device} in {path}; tables"
+              f"{' and pictures' if pictures else ''} in {folder}")  # fmt: skip
     return 1 if campaign.log.failed else 0
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import fnmatch
 import json
 import os
 import pathlib
 import re
+import textwrap
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from scripts.calibration_names import chosen_knobs, is_check_of, named_checks
 
 if TYPE_CHECKING:
     from calib.controls import Knob
@@ -54,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "export": ("what is in force, or the whole log, for other programs", _export_options),
     }.items():  # fmt: skip
         one = actions.add_parser(name, help=summary, description=f"{summary.capitalize()}.",
+                                 formatter_class=argparse.RawDescriptionHelpFormatter,
                                  allow_abbrev=False)  # fmt: skip
+        # Else `--at -5s` lacks its argument: argparse takes nothing but plain negative numbers.
+        one._negative_number_matcher = re.compile(r"-[\d.]")
         one.add_argument("--history", type=pathlib.Path, default=DEFAULT_HISTORY, metavar="PATH",
                          help="the history's file (default: %(default)s)")  # fmt: skip
         one.add_argument("--device", metavar="NAME", help="needed if the history has several")
@@ -85,6 +89,9 @@ def _history_options(log: argparse.ArgumentParser) -> None:
 
 
 def _checks_options(checks: argparse.ArgumentParser) -> None:
+    from calib.history_entries import VERDICTS
+
+    checks.epilog = f"what `found` says:\n{textwrap.indent(_verdicts_text(VERDICTS), '  ')}"
     checks.add_argument(
         "names", nargs="*", metavar="NAME", help="experiments (rabi, fine_*), qubits and pairs (q0)"
     )
@@ -103,7 +110,7 @@ def _undo_options(undo: argparse.ArgumentParser) -> None:
 
 def _export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument("--format", choices=("json", "csv", "toml"),
-                        help="default: by the name of --out, else json")  # fmt: skip
+                        help="default: by the ending of --out; json without --out")  # fmt: skip
     export.add_argument("--at", type=moment, metavar="WHEN", help=_MOMENT_HELP)
     export.add_argument("--log", action="store_true", help="the whole log, the oldest first")
     export.add_argument("--out", type=pathlib.Path, metavar="FILE",
@@ -117,6 +124,8 @@ def moment(text: str) -> Moment:
     if text.isdecimal():
         return int(text)
     found = _DEVICE_TIME.fullmatch(text)
+    if text.startswith("-") and (found or text[1:].isdecimal()):
+        raise argparse.ArgumentTypeError(f"must be 0 or later, got {text}")
     try:
         if found:
             return DeviceTime(float(found[1]) * _UNITS_S[found[2]])
@@ -146,14 +155,25 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"--newest must be at least 1, got {options.newest}")
     if options.action == "undo" and options.steps is not None and options.steps < 1:
         raise ValueError(f"--steps must be at least 1, got {options.steps}")
-    if options.action != "export":
-        return
+    if options.action == "export":
+        _check_export(options)
+
+
+def _check_export(options: argparse.Namespace) -> None:
+    from calib.history_export import FORMATS
+
     if options.log and options.at is not None:
         raise ValueError("--log exports every moment: leave out --at")
     if options.json and options.out is None and options.format not in (None, "json"):
         raise ValueError(f"--json prints JSON: leave out --format {options.format}, or add --out")
     if options.out is not None and options.out.resolve() == options.history.resolve():
         raise ValueError(f"{options.out} is the history itself: give another --out")
+    if options.out is not None and options.out.is_dir():
+        raise ValueError(f"{options.out}: expected a file, got a folder")
+    known = [f".{form}" for form in FORMATS]
+    if options.out is not None and options.format is None and options.out.suffix not in known:
+        raise ValueError(f"{options.out}: expected a name that ends in {', '.join(known)}, "
+                         "or --format")  # fmt: skip
 
 
 def _device(history: History, given: str | None) -> str:
@@ -169,33 +189,6 @@ def _device(history: History, given: str | None) -> str:
     return devices[0]
 
 
-def chosen_knobs(known: Collection[Knob], patterns: Collection[str]) -> list[Knob]:
-    """The knobs that the patterns mean, all for none; ValueError naming the nearest."""
-    chosen = [knob for knob in known if not patterns or any(_means(p, knob) for p in patterns)]
-    for pattern in patterns:
-        if not any(_means(pattern, knob) for knob in known):
-            words = dict.fromkeys(word for knob in known
-                                  for word in (str(knob), _owner(knob), knob.name))  # fmt: skip
-            near = difflib.get_close_matches(pattern, words, n=1)
-            owners = list(dict.fromkeys(map(_owner, known)))
-            several = ", ".join(owners[:8]) + (" ..." if len(owners) > 8 else "")
-            meant = f"did you mean {near[0]}?" if near else f"it has knobs of {several}"
-            raise ValueError(f"the history has no knob {pattern}; {meant}")
-    return chosen
-
-
-def _means(pattern: str, knob: Knob) -> bool:
-    return (
-        pattern in (_owner(knob), knob.name)
-        or knob.name.startswith(f"{pattern}.")
-        or fnmatch.fnmatchcase(str(knob), pattern)
-    )
-
-
-def _owner(knob: Knob) -> str:
-    return str(knob).split(".")[0]
-
-
 def _show(history: History, device: str, options: argparse.Namespace) -> None:
     from scripts import calibration_tables
 
@@ -209,13 +202,23 @@ def _show(history: History, device: str, options: argparse.Namespace) -> None:
         return
     shown = {knob: entry for knob, entry in state.items() if knob in kept}
     if not shown:
-        when = "" if options.at is None else " at that moment"
-        print(f"{device}: nothing is in force{when}")
+        print(f"{device}: nothing is in force{_why_nothing(history, device, options.at)}")
         return
     passed = {} if options.at is not None else history.latest_checks(device, "in tolerance")
     now_s = history.device_time_s(device)
     reference = calibration_tables.reference(state.values(), options.at, now_s)
     print(calibration_tables.state_table(device, shown, reference, passed))
+
+
+def _why_nothing(history: History, device: str, at: Moment | None) -> str:
+    from scripts.calibration_tables import utc_text
+
+    if at is None or history.undo_target(device, to=at):
+        return "" if at is None else " at that moment"
+    first = history.changes(device)[0]
+    device_time = "" if first.device_time_s is None else f", device time {first.device_time_s:g} s"
+    return (f" at that moment: its history begins with change {first.id}, "
+            f"{utc_text(first.utc)} UTC{device_time}")  # fmt: skip
 
 
 def _history(history: History, device: str, options: argparse.Namespace) -> None:
@@ -250,22 +253,27 @@ def _checks(history: History, device: str, options: argparse.Namespace) -> None:
     from scripts import calibration_tables
 
     known = list(history.latest_checks(device).values())
-    for name in options.names:
-        if not any(calibration_tables.is_check_of(check, name) for check in known):
-            words = [word for check in known for word in calibration_tables.check_words(check)]
-            near = difflib.get_close_matches(name, words, n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{device} has no check of {name}{meant}")
+    names = named_checks(known, options.names)
     found = history.checks(device)[::-1] if options.all else known
-    shown = [check for check in found if not options.names or any(
-        calibration_tables.is_check_of(check, name) for name in options.names)]  # fmt: skip
+    shown = [check for check in found if not names or any(
+        is_check_of(check, name) for name in names)]  # fmt: skip
     if options.json:
         rows = [calibration_tables.check_data(check) for check in shown]
         print(json.dumps({"history": str(history.path), "device": device, "checks": rows}))
     elif shown:
-        print(calibration_tables.checks_table(shown, history.device_time_s(device)))
+        print(calibration_tables.checks_table(shown, history.device_time_s(device)) + "\n")
+        print(_verdicts_text({check.verdict for check in shown}))
     else:
         print(f"{device}: no checks yet; `syndrift calibrate` records them")
+
+
+def _verdicts_text(verdicts: Collection[str]) -> str:
+    """What each of these verdicts means, one a line."""
+    from calib.history_entries import VERDICTS
+
+    kept = {name: says for name, says in VERDICTS.items() if name in verdicts}
+    width = max(map(len, kept), default=0)
+    return "\n".join(f"{name:<{width}}  {says}" for name, says in kept.items())
 
 
 def _draw(
@@ -308,6 +316,11 @@ def _undo(history: History, device: str, options: argparse.Namespace) -> None:
         return
     if moved:
         print(calibration_tables.undo_table(moved) + "\n")
+    withdrawn = sum(new is None for _, new in moved.values())
+    if withdrawn:
+        print(f"warning: change {target} leaves {withdrawn} knob{'s' * (withdrawn != 1)} "
+              "without a value; "
+              f"change {history.changes(device)[0].id} has the first values")  # fmt: skip
     values = f"{len(moved)} value{'s' * (len(moved) != 1)}"
     if change is None:
         print(f"{device}: would go back to change {target}: {values} would change (dry run)")
@@ -337,8 +350,11 @@ def _export(history: History, device: str, options: argparse.Namespace) -> None:
 
 def _write(path: pathlib.Path, text: str) -> None:
     """Writes a file as a whole: a reader never finds half of it."""
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a file, got a folder")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{path}: its folder does not exist: make it first")
     half = path.with_name(f"{path.name}.part")
-    half.write_text(text, encoding="utf-8")
-    os.replace(half, path)
+    try:
+        half.write_text(text, encoding="utf-8")
+        os.replace(half, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

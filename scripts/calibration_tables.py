@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,9 @@ from typing import Any
 
 from calib.controls import Knob
 from calib.history import Check, DeviceTime, Entry, Moment
-from calib.history_export import entry_data
+from calib.history_export import comment_of, entry_data
+from calib.history_export import utc_text as exact_utc_text
+from scripts.calibration_names import on_text
 from scripts.table import aligned
 
 _MOST_DECIMALS = 12
@@ -52,16 +53,18 @@ def state_table(
     `passed` has the last check within tolerance of each experiment, by its name and qubits.
     """
     entries = list(state.values())
+    good_by = "device" if moment.device_time_s is not None else "wall"
+    run, runs = _shared([entry.measured.run for entry in entries])
     columns = {
         "knob": [str(entry.knob) for entry in entries],
         "value": [value_text(entry.value, entry.uncertainty) for entry in entries],
         "±": [uncertainty_text(entry.uncertainty) for entry in entries],
-        "age": [age_text((moment.utc - entry.measured.utc).total_seconds()) for entry in entries],
+        "wall age": [_wall_age(entry, moment) for entry in entries],
         "device age": [_device_age(entry, moment) for entry in entries],
         "source": [entry.source for entry in entries],
-        "found good": [_good_age(entry, moment, passed or {}) for entry in entries],
+        f"found good ({good_by})": [_good_age(entry, moment, passed or {}) for entry in entries],
         "change": [str(entry.change.id) for entry in entries],
-        "run": [entry.measured.run for entry in entries],
+        "run": runs,
         "note": [_note(entry) for entry in entries],
     }
     header, rule, *lines = _table(columns).splitlines()
@@ -70,6 +73,7 @@ def state_table(
     time_s = moment.device_time_s
     device_time = "" if time_s is None else f", device time {time_s:,.6g} s"
     said = f"{device}, {len(entries)} knobs, at {utc_text(moment.utc)} UTC{device_time}"
+    said += f", run: {run}" if run else ""
     return f"{said}\n\n{header}\n{rule}\n{text}"
 
 
@@ -77,7 +81,8 @@ def log_table(entries: Sequence[Entry]) -> str:
     """The log, the newest entry first; columns in which nothing stands are left out."""
     entries = entries[::-1]
     times = [entry.change.device_time_s for entry in entries]
-    return _table({
+    run, runs = _shared([entry.measured.run for entry in entries])
+    table = _table({
         "change": [str(entry.change.id) for entry in entries],
         "time (UTC)": [utc_text(entry.change.utc) for entry in entries],
         "device time": ["" if time is None else f"{time:,.6g} s" for time in times],
@@ -86,9 +91,10 @@ def log_table(entries: Sequence[Entry]) -> str:
         "±": [uncertainty_text(entry.uncertainty) for entry in entries],
         "moved by": [_moved(entry) for entry in entries],
         "source": [entry.source for entry in entries],
-        "run": [entry.measured.run for entry in entries],
+        "run": runs,
         "note": [_note(entry) for entry in entries],
     })  # fmt: skip
+    return f"run: {run}\n\n{table}" if run else table
 
 
 def undo_table(moved: Mapping[Knob, tuple[Entry | None, Entry | None]]) -> str:
@@ -120,9 +126,10 @@ def moved_data(moved: Mapping[Knob, tuple[Entry | None, Entry | None]]) -> dict[
 def checks_table(checks: Sequence[Check], now_s: float | None) -> str:
     """Checks in the order given; `now_s` is the device's clock now, from which ages count."""
     times = [check.device_time_s for check in checks]
-    return _table({
+    run, runs = _shared([check.run for check in checks])
+    table = _table({
         "experiment": [check.node for check in checks],
-        "on": [_on(check) for check in checks],
+        "on": [on_text(check) for check in checks],
         "found": [check.verdict for check in checks],
         "deviation": [_number(check.deviation) for check in checks],
         "±": ["" if check.uncertainty is None else f"{check.uncertainty:.2g}" for check in checks],
@@ -131,27 +138,14 @@ def checks_table(checks: Sequence[Check], now_s: float | None) -> str:
         "device age": ["" if time_s is None or now_s is None else age_text(now_s - time_s)
                        for time_s in times],
         "change": [str(check.change) for check in checks],
-        "run": [check.run for check in checks],
+        "run": runs,
     })  # fmt: skip
+    return f"run: {run}\n\n{table}" if run else table
 
 
 def check_data(check: Check) -> dict[str, Any]:
     """A check as plain data."""
-    return {**dataclasses.asdict(check), "target": _on(check), "utc": check.utc.isoformat()}
-
-
-def check_words(check: Check) -> tuple[str, str]:
-    """What a check can be asked for by: its experiment, and its qubit or pair."""
-    return check.node, _on(check)
-
-
-def is_check_of(check: Check, pattern: str) -> bool:
-    """Whether a pattern (with * and ?) means this check's experiment, qubit or pair."""
-    return any(fnmatch.fnmatchcase(word, pattern) for word in check_words(check))
-
-
-def _on(check: Check) -> str:
-    return "-".join(f"q{qubit}" for qubit in check.target)
+    return {**dataclasses.asdict(check), "target": on_text(check), "utc": exact_utc_text(check.utc)}
 
 
 def _number(value: float | None) -> str:
@@ -215,6 +209,10 @@ def _entry_text(entry: Entry | None) -> str:
     return value_text(entry.value, entry.uncertainty) + plus_minus
 
 
+def _wall_age(entry: Entry, moment: Reference) -> str:
+    return age_text((moment.utc - entry.measured.utc).total_seconds())
+
+
 def _device_age(entry: Entry, moment: Reference) -> str:
     if moment.device_time_s is None or entry.measured.device_time_s is None:
         return ""
@@ -226,8 +224,10 @@ def _good_age(entry: Entry, moment: Reference, passed: Passed) -> str:
     check = passed.get((entry.source, entry.knob.qubits))
     if check is None or check.change < entry.change.id:
         return ""
-    if moment.device_time_s is None or check.device_time_s is None:
+    if moment.device_time_s is None:
         return f"{age_text((moment.utc - check.utc).total_seconds())} ago"
+    if check.device_time_s is None:  # the column has the device's clock
+        return ""
     return f"{age_text(moment.device_time_s - check.device_time_s)} ago"
 
 
@@ -240,4 +240,9 @@ def _moved(entry: Entry) -> str:
 def _note(entry: Entry) -> str:
     restored = entry.change.restores
     undone = "" if restored is None else f"undo to {restored}"
-    return ": ".join(filter(None, (undone, entry.change.comment)))
+    return ": ".join(filter(None, (undone, comment_of(entry_data(entry)))))
+
+
+def _shared(runs: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """What all rows have, to be said once, and a column for what they do not."""
+    return (runs[0], []) if len(set(runs)) == 1 else ("", runs)

@@ -33,7 +33,9 @@ def apply_override(table: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ValueError(f"--set takes KEY=VALUE such as noise.p=0.005, got {override!r}")
+        example = _setting_in(table)
+        such_as = f" such as {example}" if example else ""
+        raise ValueError(f"--set takes KEY=VALUE{such_as}, got {override!r}")
     for depth, part in enumerate(parts[:-1], start=1):
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
@@ -42,6 +44,16 @@ def apply_override(table: dict[str, Any], override: str) -> None:
         table[parts[-1]] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         table[parts[-1]] = text.strip()
+
+
+def _setting_in(table: dict[str, Any]) -> str:
+    """The first number in a table, as `a.b=c`; "" if there is none."""
+    for key, value in table.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{key}={value}"
+        if isinstance(value, dict) and (inner := _setting_in(value)):
+            return f"{key}.{inner}"
+    return ""
 
 
 def validate(
@@ -68,7 +80,7 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     more = f" ({len(wrong) - 1} more keys are wrong)" if len(wrong) > 1 else ""
     if first["type"] == "extra_forbidden":
         keys = _keys_beside(model, first["loc"])
-        near = difflib.get_close_matches(names[-1], keys, n=1)
+        near = _further_in(model, first["loc"]) or difflib.get_close_matches(names[-1], keys, n=1)
         meant = f"did you mean `{near[0]}`? " if near else ""
         return f"unknown key `{where}`; {meant}Valid keys here: {', '.join(sorted(keys))}{more}"
     if first["type"] == "missing":
@@ -152,6 +164,15 @@ def _models_at(model: type[BaseModel], location: Sequence[int | str]) -> list[ty
 
 def _keys_beside(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     return list({key: None for one in _models_at(model, location) for key in one.model_fields})
+
+
+def _further_in(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys of the same name one table further in, written from the place of the wrong one."""
+    name = str(location[-1])
+    fields = {key: field.annotation for one in _models_at(model, location)
+              for key, field in one.model_fields.items()}  # fmt: skip
+    return [f"{key}.{name}" for key, annotation in fields.items()
+            if any(name in inner.model_fields for inner in _models_in(annotation))]  # fmt: skip
 
 
 def _says(model: type[BaseModel], location: Sequence[int | str]) -> str:

@@ -23,7 +23,8 @@ from scripts.config_file import load
 CONFIG, MANIFEST, COUNTS, INPUTS = "config.toml", "manifest.json", "counts.csv", "inputs"
 
 _PACKAGES = ("syndrift", "stim", "sinter", "pymatching", "numpy", "scipy", "ldpc",
-             "beliefmatching", "tesseract-decoder", "chromobius")  # fmt: skip
+             "beliefmatching", "tesseract-decoder", "chromobius", "torch", "qiskit",
+             "qiskit-experiments", "qiskit-ibm-runtime")  # fmt: skip
 
 
 def default_folder(stem: str, config: BaseModel, *, may_change: Sequence[str]) -> pathlib.Path:

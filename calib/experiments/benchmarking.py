@@ -12,7 +12,7 @@ from qiskit_experiments.library import InterleavedRB, LocalReadoutError, Standar
 
 from calib.controls import Controls
 from calib.experiments.calibration import Calibration, Conclusion, Deviation
-from calib.experiments.readings import found, read
+from calib.experiments.readings import counted, found, read
 
 # These only look: what they hold against a tolerance is an error rate.
 
@@ -51,6 +51,8 @@ def interleaved_benchmarking(
     shots: int = 200,
 ) -> Calibration:
     """The deviation is the average error of one gate."""
+    if gate not in _GATES:
+        raise ValueError(f"gate must be one of {', '.join(_GATES)}, got {gate!r}")
     width = 1 if gate in ("sx", "x") else 2
     chosen = tuple(lengths or ((1, 50, 150, 400, 800) if width == 1 else (1, 5, 15, 35, 70)))
 
@@ -70,9 +72,9 @@ def readout_error(*, tolerance: float = 0.05, shots: int = 2000) -> Calibration:
     def conclude(data: ExperimentData, controls: Controls) -> Conclusion:
         matrix = found(data, "Local Readout Mitigator")["value"].assignment_matrix()
         error = float(matrix[0, 1] + matrix[1, 0]) / 2
-        return Conclusion(
-            Deviation(error, (max(error, 1 / shots) / (2 * shots)) ** 0.5, "probability"), ()
-        )
+        taken = min(reading.shots for reading in counted(data))  # of each state
+        spread = (max(error, 1 / taken) / (2 * taken)) ** 0.5
+        return Conclusion(Deviation(error, spread, "probability"), ())
 
     return Calibration("readout_error", 1, (), "probability", tolerance, shots, build, conclude)
 

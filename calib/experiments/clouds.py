@@ -24,9 +24,13 @@ class Line:
         """The outcomes of points of any shape."""
         return np.real(points * np.exp(-1j * self.angle_rad)) > self.threshold
 
+    def wrong(self, zeros: Points, ones: Points) -> NDArray[np.bool_]:
+        """Which outcomes are wrong, [2, shots]: of |0⟩, then of |1⟩."""
+        return np.stack([self.says_one(zeros), ~self.says_one(ones)])
+
     def error(self, zeros: Points, ones: Points) -> float:
         """The share of wrong outcomes, averaged over both states."""
-        return float(np.mean(self.says_one(zeros)) + np.mean(~self.says_one(ones))) / 2
+        return float(self.wrong(zeros, ones).mean())
 
 
 def separating_line(zeros: Points, ones: Points) -> Line:
@@ -47,7 +51,10 @@ def separating_line(zeros: Points, ones: Points) -> Line:
     middle = sum(float(np.median(points.real)) for points in turned) / 2
     # A median of n normal values has √(π/2) times the standard deviation of their mean.
     widths = [_width(points.real) * math.sqrt(math.pi / 2 / len(points)) for points in turned]
-    return Line(angle, middle, across / max(abs(step), 1e-300), math.hypot(*widths) / 2)
+    angle_spread = across / max(abs(step), 1e-300)
+    # A turn of the line moves the threshold by how far from the origin the clouds lie across it.
+    sideways = sum(float(points.imag.mean()) for points in turned) / 2 * angle_spread
+    return Line(angle, middle, angle_spread, math.hypot(math.hypot(*widths) / 2, sideways))
 
 
 def contrast(zeros: Points, ones: Points) -> float:

@@ -179,15 +179,17 @@ def cr_tomography(
         angle = to_rad * complex(terms["ZX"].value, terms["ZY"].value)
         spread = math.hypot(to_rad * terms["ZX"].uncertainty,
                             abs(angle) * delay_ns.uncertainty / length_ns)  # fmt: skip
-        deviation = Deviation(abs(angle - math.pi / 4), spread, "rad", terms["ZX"].good)
         disturbance = complex(terms["IX"].value, terms["IY"].value)
         values = _next_tone(controls, qubits, angle, disturbance)
         relative = spread / abs(angle)
+        # An effect that its own uncertainty nearly hides says nothing of how to change the tone.
+        trusted = terms["ZX"].good and relative < 0.2
+        deviation = Deviation(abs(angle - math.pi / 4), spread, "rad", trusted)
         sizes = _spreads(controls, qubits, values, relative, math.hypot(
             terms["IX"].uncertainty, terms["IY"].uncertainty) / math.sqrt(2))  # fmt: skip
         updates = tuple(Update(Knob(f"ecr.{name}", qubits), value, sizes[name], "cr_tomography")
                         for name, value in values.items())  # fmt: skip
-        return Conclusion(deviation, updates if relative < 0.2 else ())
+        return Conclusion(deviation, updates)
 
     return Calibration("cr_tomography", 2, tuple(f"ecr.{name}" for name in _TONE), "rad",
                        tolerance_rad, shots, build, conclude)  # fmt: skip

@@ -62,7 +62,9 @@ class ConditionalPhaseAnalysis(BaseAnalysis):
         step = amplitudes[1] - amplitudes[0]
         contrast = min(float(phases[key].contrast) for key in phases
                        if key[0] in amplitudes[kept])  # fmt: skip
-        near = amplitudes[kept[0]] - step <= zero.value <= amplitudes[kept[-1]] + step
+        # Up to a step beyond the points may be trusted, but no pulse is higher than full scale.
+        lowest, highest = np.clip([amplitudes[kept[0]] - step, amplitudes[kept[-1]] + step], -1, 1)
+        near = lowest <= zero.value <= highest
         good = bool(contrast > _CONTRAST and slope > 0 and near)
         return [
             result("amplitude", zero, "", good=good),
@@ -159,14 +161,16 @@ def cz_amplitude(
 ) -> Calibration:
     """Height of the CZ pulse for a conditional phase of π, from a scan of ± `span` (relative).
 
-    The deviation is the conditional phase less π at the height in force, in rad. Two uses:
-    `cz_amplitude(span=0.1, points=21, repetitions=(1,))` finds the resonance from afar, the
-    default sharpens it.
+    The scan ends at full scale. The deviation is the conditional phase less π at the height in
+    force, in rad. Two uses: `cz_amplitude(span=0.1, points=21, repetitions=(1,))` finds the
+    resonance from afar, the default sharpens it.
     """
 
     def build(controls: Controls, qubits: tuple[int, ...]) -> BaseExperiment:
-        scale = 1 + np.linspace(-span, span, points)
-        amplitudes = scale * controls.of("cz.amplitude", *qubits)
+        # Full scale cuts the range, not single points: all stay distinct and equally spaced.
+        height = controls.of("cz.amplitude", *qubits)
+        first, last = np.clip([height * (1 - span), height * (1 + span)], -1, 1)
+        amplitudes = np.linspace(first, last, points)
         duration_ns = controls.of("cz.duration_ns", *qubits)
         return ConditionalPhase(qubits, amplitudes.tolist(), duration_ns, repetitions)
 

@@ -29,6 +29,7 @@ _DRAG_ANGLE = {"x": 10.5, "sx": 2.34}
 
 def fine_amplitude(gate: Gate, *, tolerance_rad: float = 0.005, shots: int = 1000) -> Calibration:
     """Amplitude of X or SX from up to 14 (25) repetitions; deviation: over-rotation in rad."""
+    _check(gate)
     name = f"fine_amplitude_{gate}"
 
     def build(controls: Controls, qubits: tuple[int, ...]) -> BaseExperiment:
@@ -47,6 +48,7 @@ def fine_amplitude(gate: Gate, *, tolerance_rad: float = 0.005, shots: int = 100
 
 def fine_drag(gate: Gate, *, tolerance_rad: float = 0.003, shots: int = 1000) -> Calibration:
     """DRAG coefficient of X or SX; deviation: the turn about Y that one pulse adds, in rad."""
+    _check(gate)
     name = f"fine_drag_{gate}"
 
     def build(controls: Controls, qubits: tuple[int, ...]) -> BaseExperiment:
@@ -83,6 +85,11 @@ def half_angle(*, tolerance_rad: float = 0.003, shots: int = 1000) -> Calibratio
 
     return Calibration("half_angle", 1, ("x.phase_rad",), "rad", tolerance_rad, shots,
                        build, conclude)  # fmt: skip
+
+
+def _check(gate: str) -> None:
+    if gate not in _ANGLE:
+        raise ValueError(f"gate must be one of {', '.join(_ANGLE)}, got {gate!r}")
 
 
 def _conclusion(update: Update, error: Fitted, *, scale: float) -> Conclusion:

@@ -171,6 +171,9 @@ def readout_tone(
     ± 2 MHz, durations from half to twice. The deviation is the assignment error beyond the
     best's.
     """
+    if f"readout.{what}" not in _TONE:
+        known = ", ".join(name.removeprefix("readout.") for name in _TONE)
+        raise ValueError(f"what must be one of {known}, got {what!r}")
     place = _TONE.index(f"readout.{what}")
 
     def build(controls: Controls, qubits: tuple[int, ...]) -> BaseExperiment:
@@ -199,19 +202,39 @@ def _tone(controls: Controls, qubits: tuple[int, ...]) -> Tone:
 
 def _conclude(data: ExperimentData, controls: Controls) -> Conclusion:
     qubits = tuple(data.metadata["physical_qubits"])
-    angle, threshold, error = (read(data, name) for name in ("angle_rad", "threshold", "error"))
+    angle, threshold = (read(data, name) for name in ("angle_rad", "threshold"))
     chosen = tuple(found(data, "tone")["value"])
     in_force = _tone(controls, qubits)
     clouds = clouds_of(data)
     nearest = min(clouds, key=lambda tone: math.dist(tone, in_force))
     names = ("readout.angle_rad", "readout.threshold")
     line = Line(*(controls.of(name, *qubits) for name in names))
-    excess = line.error(*clouds[nearest]) - error.value
+    excess, spread = _excess(line.wrong(*clouds[nearest]),
+                             Line(angle.value, threshold.value).wrong(*clouds[chosen]),
+                             same_points=nearest == chosen)  # fmt: skip
     source = "readout_discrimination" if len(clouds) == 1 else "readout_tone"
     updates = [Update(Knob(name, qubits), one.value, one.uncertainty, source)
                for name, one in zip(names, (angle, threshold), strict=True)]  # fmt: skip
     updates += [Update(Knob(name, qubits), value, None, source)
                 for name, value, old in zip(_TONE, chosen, in_force, strict=True)
                 if value != old]  # fmt: skip
-    deviation = Deviation(excess, error.uncertainty, "probability", angle.good)
+    deviation = Deviation(excess, spread, "probability", angle.good)
     return Conclusion(deviation, tuple(updates))
+
+
+def _excess(
+    wrong: NDArray[np.bool_], wrong_at_best: NDArray[np.bool_], *, same_points: bool
+) -> tuple[float, float]:
+    """How much more often the first errs, and one standard deviation; [state, shot] each.
+
+    On the same points only those count of which the two judge differently (McNemar): their number
+    is what the difference is uncertain by, and what is common to both is not.
+    """
+    shots = wrong.shape[1]
+    if same_points:
+        variance = np.var(wrong.astype(float) - wrong_at_best, axis=1).sum()
+    else:
+        variance = (np.var(wrong, axis=1) + np.var(wrong_at_best, axis=1)).sum()
+    # At least one point is taken to differ: none seen does not mean none at all.
+    spread = math.sqrt(max(float(variance) * shots, 1.0)) / (2 * shots)
+    return float(wrong.mean() - wrong_at_best.mean()), spread

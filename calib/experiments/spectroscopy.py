@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import lmfit
@@ -23,10 +24,13 @@ from calib.gates import DrivePulse
 
 
 class SpectroscopyAnalysis(CurveAnalysis):
-    """Fits a Lorentzian line: P(1) = base + amp / (1 + ((x − freq)/width)²), x in MHz."""
+    """Fits a Gaussian line: P(1) = base + amp·exp(−((x − freq)/width)²/2), x in MHz.
+
+    A Gaussian pulse that turns by about π makes nearly such a line; a Lorentzian's tails it lacks.
+    """
 
     def __init__(self) -> None:
-        line = "base + amp / (1 + ((x - freq) / width)**2)"
+        line = "base + amp * exp(-((x - freq) / width)**2 / 2)"
         super().__init__(models=[lmfit.models.ExpressionModel(expr=line, name="line")])
 
     @classmethod
@@ -46,8 +50,8 @@ class SpectroscopyAnalysis(CurveAnalysis):
         # Smoothed over three points, so that one noisy point is no peak.
         peak = int(np.argmax(np.convolve(above, [0.5, 1, 0.5], mode="same")))
         height = max(float(above[peak]), 1e-3)
-        # The area under a Lorentzian is π·width·height, less what the tails outside hold.
-        width = float(np.trapezoid(above, x)) / (np.pi * height)
+        # The area under a Gaussian is √(2π)·width·height.
+        width = float(np.trapezoid(above, x)) / (math.sqrt(2 * math.pi) * height)
         user_opt.p0.set_if_empty(base=base, amp=height, freq=x[peak], width=max(width, 1e-3))
         user_opt.bounds.set_if_empty(
             amp=(0, 2), freq=(x.min(), x.max()), width=(1e-4, float(np.ptp(x))), base=(-1, 1)
@@ -123,9 +127,11 @@ def spectroscopy(
         qubits = tuple(data.metadata["physical_qubits"])
         detuning = read(data, "freq")
         frequency_ghz = controls.of("frequency_ghz", *qubits) + 1e-3 * detuning.value
-        update = Update(Knob("frequency_ghz", qubits), frequency_ghz, 1e-3 * detuning.uncertainty,
+        # The line is not quite a Gaussian: the fit's own error bar takes it for one.
+        spread_mhz = detuning.uncertainty * math.sqrt(max(1.0, detuning.chi2))
+        update = Update(Knob("frequency_ghz", qubits), frequency_ghz, 1e-3 * spread_mhz,
                         "spectroscopy")  # fmt: skip
-        deviation = Deviation(detuning.value, detuning.uncertainty, "MHz", detuning.good)
+        deviation = Deviation(detuning.value, spread_mhz, "MHz", detuning.good)
         return Conclusion(deviation, (update,))
 
     return Calibration("spectroscopy", 1, ("frequency_ghz",), "MHz", tolerance_mhz, shots,

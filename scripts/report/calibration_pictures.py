@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -16,19 +17,23 @@ from scripts.report.calibration_tracks import (
     TimeAxis,
     Track,
     common_exponent,
+    from_first_shown,
     in_order,
     moves,
+    off_scale,
     time_axis,
     tracks_of,
+    unit_text,
     y_range,
 )
-from scripts.report.style import MARKERS, Labels, Palette, plain_grid, save
+from scripts.report.style import Labels, Palette, plain_grid, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _PANELS = 20  # panels in one picture of one knob name: beyond that a second picture begins
+_MARKERS = ("o", "s", "D", "P", "X", "*", "p")  # no triangles: arrows say "beyond the scale"
 
 
 def draw_history(
@@ -88,7 +93,8 @@ def _draw_overview(
     meaning = (
         "Each panel: how far a knob was from its value in force; one that never moved is left out."
     )
-    caption = _caption(tracks, meaning, "Lines that leave a panel: beyond its scale.")
+    beyond = "Lines that leave a panel: beyond its scale."
+    caption = _caption(list(by_name.values()), axis, meaning, beyond)
     labels = Labels(f"{device}: how the knobs were moved", caption)
     paint = functools.partial(_paint_overview, by_name, owners, (rows, columns), axis)
     return save(paint, target, labels, _csv_rows(ordered), size_in)
@@ -106,10 +112,11 @@ def _paint_overview(
     panels = _grid(figure, shape, len(by_name), axis)
     for panel, (name, tracks) in zip(panels, by_name.items(), strict=True):
         exponent = common_exponent(tracks)
-        for track in tracks:
-            _draw_steps(panel, track, axis, exponent, colours[track.owner])
+        for track, width in zip(tracks, _line_widths(len(tracks)), strict=True):
+            _draw_steps(panel, track, axis, exponent, (colours[track.owner], width))
         _frame(panel, tracks, axis, exponent, palette)
-        panel.set_title(_title(name, exponent), loc="left", fontsize=9)
+        unit = unit_text(name, exponent)
+        panel.set_title(f"{name}  ({unit})" if unit else name, loc="left", fontsize=8.5)
     qubits = [owner for owner in owners if "-" not in owner]
     pairs = [owner for owner in owners if "-" in owner]
     handles, names = [], []
@@ -125,14 +132,20 @@ def _paint_overview(
 
 
 def _owner_colours(owners: Sequence[str], palette: Palette) -> dict[str, str]:
-    """Qubits and pairs each begin the colours anew where they are few; a ramp for many."""
-    colours = {}
-    for pairs in (False, True):
-        group = [owner for owner in owners if ("-" in owner) == pairs]
-        few = len(group) <= len(palette.kinds)
-        colours |= dict(zip(group, palette.kinds if few else palette.ordered(len(group)),
-                            strict=False))  # fmt: skip
-    return colours
+    """No colour stands for two owners: where they are many, pairs (and many qubits) get ramps."""
+    if len(owners) <= len(palette.kinds):
+        return dict(zip(owners, palette.kinds, strict=False))
+    qubits = [owner for owner in owners if "-" not in owner]
+    pairs = [owner for owner in owners if "-" in owner]
+    few = len(qubits) <= len(palette.kinds)
+    cold = palette.kinds if few else palette.ordered(len(qubits))
+    warm = dataclasses.replace(palette, ramp=("plasma", *palette.ramp[1:])).ordered(len(pairs))
+    return dict(zip([*qubits, *pairs], [*cold[: len(qubits)], *warm], strict=True))
+
+
+def _line_widths(number: int) -> list[float]:
+    """Each curve thinner than the ones beneath it, so that none is hidden."""
+    return [2.7 - 1.7 * k / (number - 1) for k in range(number)] if number > 1 else [1.4]
 
 
 # A knob name's own picture: one panel a qubit, with uncertainties and sources.
@@ -143,11 +156,16 @@ def _draw_name(
 ) -> list[pathlib.Path]:
     columns = math.ceil(len(tracks) / 5)
     rows = math.ceil(len(tracks) / columns)
-    size_in = (max(7.0, 2.6 * columns + 1.4), 1.35 * rows + 1.4)
+    size_in = (max(7.0, 2.6 * columns + 1.4), max(3.2, 1.35 * rows + 1.4))
     name = tracks[0].knob.name
-    caption = _caption(tracks, "Each panel: distance from the value in force, which stands above "
-                       "it. Bars: one standard deviation, where known.",
-                       "Triangles at the edge: beyond the scale.")  # fmt: skip
+    axis = from_first_shown(tracks, axis)
+    meaning = (
+        "Each panel: difference from the value in force, which stands above it. "
+        "Bars: one standard deviation, where known."
+    )
+    caption = _caption(
+        [[t] for t in tracks], axis, meaning, "Marks with an arrow: beyond the scale."
+    )
     labels = Labels(f"{device}: {name}", caption)
     paint = functools.partial(_paint_name, tracks, (rows, columns), axis)
     return save(paint, target, labels, _csv_rows(tracks), size_in)
@@ -162,18 +180,17 @@ def _paint_name(
 ) -> None:
     from matplotlib.lines import Line2D
 
-    entries = [entry for track in tracks for entry in track.entries if entry.value is not None]
-    sources = list(dict.fromkeys(entry.source for entry in entries))
+    sources = _shown_sources(tracks, axis)
     styles = {source: _source_style(k, palette) for k, source in enumerate(sources)}
     exponent = common_exponent(tracks)
     for panel, track in zip(_grid(figure, shape, len(tracks), axis), tracks, strict=True):
-        _draw_steps(panel, track, axis, exponent, palette.faint)
+        _draw_steps(panel, track, axis, exponent, (palette.faint, 1.2))
         _frame(panel, [track], axis, exponent, palette)
         _draw_entries(panel, track, exponent, styles, palette)
         panel.set_title(track.owner, loc="left", fontsize=9, fontweight="bold")
         panel.set_title(_in_force_text(track), loc="right", fontsize=8, color=palette.faint)
-    unit = f" (10{_superscript(exponent)})" if exponent else ""
-    figure.supylabel(f"{tracks[0].knob.name}, from the value in force{unit}", fontsize=9)
+    unit = unit_text(tracks[0].knob.name, exponent)
+    figure.supylabel(f"difference ({unit})" if unit else "difference", fontsize=9)
     handles = [Line2D([], [], color=colour, marker=marker, linestyle="")
                for colour, marker in styles.values()]  # fmt: skip
     names = list(sources)
@@ -193,10 +210,16 @@ def _paint_name(
     figure.legend(handles, names, loc="outside right upper", alignment="left", title="source")
 
 
+def _shown_sources(tracks: Sequence[Track], axis: TimeAxis) -> list[str]:
+    timed = [pair for track in tracks for pair in zip(track.entries, track.times, strict=True)]
+    return list(dict.fromkeys(
+        entry.source for entry, time in timed if entry.value is not None and time >= axis.low
+    ))  # fmt: skip
+
+
 def _source_style(number: int, palette: Palette) -> tuple[str, str]:
-    """Colour and marker; beyond eight sources the same colours meet other markers."""
-    turn = number // len(palette.kinds)
-    return palette.kinds[number % len(palette.kinds)], MARKERS[(number + turn) % len(MARKERS)]
+    """Colour and marker: eight and seven, so that they first meet again at the 57th source."""
+    return palette.kinds[number % len(palette.kinds)], _MARKERS[number % len(_MARKERS)]
 
 
 def _draw_entries(
@@ -208,21 +231,28 @@ def _draw_entries(
 ) -> None:
     """Every entry with its bar; hollow where an undo brought a value back, arrows off the scale."""
     low, high = panel.get_ylim()
+    begin = panel.get_xlim()[0]
     size = 4.2 if len(track.entries) <= 40 else 2.6
     for entry, time, difference in zip(track.entries, track.times, track.differences, strict=True):
-        if difference is None:
+        if difference is None or time < begin:
             continue
         colour, marker = styles[entry.source]
         y = difference / 10.0**exponent
-        if not low <= y <= high:
-            panel.plot([time], [low if y < low else high], marker="v" if y < low else "^",
-                       color=colour, markersize=size + 1.5, clip_on=False, zorder=4)  # fmt: skip
-            continue
         undone = entry.change.restores is not None
+        fill = palette.background if undone else colour
+        if not low <= y <= high:
+            edge, inside = (0.0, 0.14) if y < low else (1.0, 0.86)
+            place = panel.get_xaxis_transform()  # x in data, y as a share of the panel's height
+            panel.plot([time], [inside], marker=marker, color=colour, markersize=size,
+                       markerfacecolor=fill, transform=place, zorder=4)  # fmt: skip
+            panel.annotate("", (time, edge), (time, inside), place, place, zorder=3.5,
+                           arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.2,
+                                       "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+            continue
         bar = (entry.uncertainty or 0.0) / 10.0**exponent
         panel.errorbar([time], [y], yerr=[bar] if bar else None, color=colour, marker=marker,
                        markersize=size, elinewidth=0.9, capsize=0, zorder=3,
-                       markerfacecolor=palette.background if undone else colour)  # fmt: skip
+                       markerfacecolor=fill)  # fmt: skip
 
 
 def _in_force_text(track: Track) -> str:
@@ -231,8 +261,10 @@ def _in_force_text(track: Track) -> str:
     last = track.entries[-1]
     if last.value is None:
         return "withdrawn"
-    text = value_text(last.value, last.uncertainty)
-    return f"{text} ± {uncertainty_text(last.uncertainty)}" if last.uncertainty else text
+    text = value_text(last.value, last.uncertainty).replace("-", "−")
+    text += f" ± {uncertainty_text(last.uncertainty)}" if last.uncertainty else ""
+    unit = unit_text(track.knob.name, 0)
+    return text if " " in unit else f"{text} {unit}".strip()  # full scale goes without saying
 
 
 # What both kinds share.
@@ -261,16 +293,27 @@ def _time_ticks(panel: Axes, axis: TimeAxis) -> None:
         return
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=2, maxticks=5)
+    locator = AutoDateLocator(minticks=2, maxticks=4)
+    # Seconds come with hour and minute: "20" alone could be any of them.
+    formats = ["%Y", "%b", "%b %d", "%H:%M", "%H:%M", "%H:%M:%S"]
+    zeros = ["", "%Y", "%b", "%b %d", "%H:%M", "%H:%M:%S"]
     panel.xaxis.set_major_locator(locator)
-    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    panel.xaxis.set_major_formatter(
+        ConciseDateFormatter(locator, formats=formats, zero_formats=zeros, show_offset=False)
+    )
 
 
-def _draw_steps(panel: Axes, track: Track, axis: TimeAxis, exponent: int, colour: str) -> None:
-    """A value holds until the next one, the last to the right edge; a gap where withdrawn."""
+def _draw_steps(
+    panel: Axes, track: Track, axis: TimeAxis, exponent: int, line: tuple[str, float]
+) -> None:
+    """A value holds until the next one, the last to the right edge; a gap where withdrawn.
+
+    `line` is colour and width.
+    """
+    colour, width = line
     scaled = [math.nan if d is None else d / 10.0**exponent for d in track.differences]
     panel.step([*track.times, axis.high], [*scaled, scaled[-1]], where="post", color=colour,
-               linewidth=1.2, zorder=2)  # fmt: skip
+               linewidth=width, zorder=2)  # fmt: skip
 
 
 def _frame(
@@ -289,14 +332,6 @@ def _frame(
         panel.axvline(time, color=palette.bad, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
 
 
-def _title(name: str, exponent: int) -> str:
-    return f"{name}  (10{_superscript(exponent)})" if exponent else name
-
-
-def _superscript(exponent: int) -> str:
-    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
 def _line(colour: str) -> Any:
     from matplotlib.lines import Line2D
 
@@ -309,20 +344,19 @@ def _undo_line(palette: Palette) -> Any:
     return Line2D([], [], color=palette.bad, linewidth=0.9, linestyle=(0, (4, 2)))
 
 
-def _caption(tracks: Sequence[Track], meaning: str, beyond: str) -> str:
+def _caption(panels: Sequence[Sequence[Track]], axis: TimeAxis, meaning: str, beyond: str) -> str:
+    tracks = list(itertools.chain.from_iterable(panels))
     entries = list(itertools.chain.from_iterable(track.entries for track in tracks))
     first, last = min(e.change.id for e in entries), max(e.change.id for e in entries)
-    clipped = any(
-        not low <= d <= high
-        for track in tracks
-        for low, high in [y_range([track])]
-        for d in track.differences
-        if d is not None
-    )
+    times = [time for track in tracks for time in track.times]
+    off = itertools.chain.from_iterable(off_scale(panel) for panel in panels)
+    clipped = any(out and time >= axis.low for time, out in zip(times, off, strict=True))
+    early = sum(time < axis.low for time in times)
     parts = [
         meaning,
         f"{len(entries):,} entries, changes {first} to {last}.",
         *([beyond] if clipped else []),
+        *([f"Left out, earlier and beyond the scale: {early:,}."] if early else []),
         *(["A gap: withdrawn by an undo."] if any(e.value is None for e in entries) else []),
     ]
     return " ".join(parts)

@@ -15,6 +15,10 @@ from calib.history_entries import knob_order
 Clock = Literal["wall", "device"]
 
 _UNITS_S = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+# A knob's unit by the end of its name: the power of ten of what it counts, and that unit's sign.
+_BASES = {"_ghz": (9, "Hz"), "_mhz": (6, "Hz"), "_ns": (-9, "s"), "_rad": (0, "rad")}
+_PREFIXES = {9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f"}
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,9 @@ def time_axis(entries: Sequence[Entry], clock: Clock | None) -> TimeAxis:
         raise ValueError("not every entry has a device time: draw over the wall clock's")
     clock = clock or ("wall" if untimed else "device")
     first = min(entry.change.utc for entry in entries)
-    unit_s, label = 1.0, f"time (UTC), from {first:%Y-%m-%d}"
+    last = max(entry.change.utc for entry in entries)
+    since = "" if first.date() == last.date() else "from "
+    unit_s, label = 1.0, f"time (UTC), {since}{first:%Y-%m-%d}"
     if clock == "device":
         seconds = [_time(entry, clock, 1.0) for entry in entries]
         span = max(seconds) - min(seconds)
@@ -103,6 +109,23 @@ def time_axis(entries: Sequence[Entry], clock: Clock | None) -> TimeAxis:
     undos = {_time(e, clock, unit_s) for e in entries if e.change.restores is not None}
     low, high = min(times) - margin, max(times) + margin
     return TimeAxis(clock, label, unit_s, low, high, tuple(sorted(undos)))
+
+
+def from_first_shown(tracks: Sequence[Track], axis: TimeAxis) -> TimeAxis:
+    """The axis without a long empty beginning, in which all values are beyond their scale."""
+    shown = [time for track in tracks for time, beyond in zip(track.times, off_scale([track]),
+             strict=True) if beyond is False]  # fmt: skip
+    first = min(shown, default=axis.low)
+    if first - axis.low < 0.5 * (axis.high - axis.low):
+        return axis
+    return dataclasses.replace(axis, low=first - 0.06 * (axis.high - first))
+
+
+def off_scale(tracks: Sequence[Track]) -> list[bool | None]:
+    """Which entries of the tracks of one panel are beyond its scale; None where withdrawn."""
+    low, high = y_range(tracks)
+    differences = [d for track in tracks for d in track.differences]
+    return [None if d is None else not low <= d <= high for d in differences]
 
 
 def y_range(tracks: Sequence[Track]) -> tuple[float, float]:
@@ -140,3 +163,16 @@ def common_exponent(tracks: Sequence[Track]) -> int:
         return 0
     power = 3 * math.floor(math.log10(largest) / 3 + 1e-9)
     return 0 if power == -3 and largest >= 0.02 else power
+
+
+def unit_text(name: str, exponent: int) -> str:
+    """The unit of a knob's axis that counts in 10^exponent of what its name says: kHz, mrad, ps."""
+    power = f"10{str(exponent).translate(_SUPERSCRIPT)}" if exponent else ""
+    if name.endswith("amplitude"):
+        return f"{power} of full scale".strip()
+    for ending, (base, sign) in _BASES.items():
+        if name.endswith(ending) and base + exponent in _PREFIXES:
+            return _PREFIXES[base + exponent] + sign
+        if name.endswith(ending):
+            return f"{power} {_PREFIXES[base]}{sign}"
+    return power

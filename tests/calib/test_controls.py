@@ -1,6 +1,7 @@
 """Control parameters: a mapping with fixed knobs, updates all or none, values one can play."""
 
 import math
+import re
 import string
 
 import pytest
@@ -80,6 +81,26 @@ def test_knobs_are_fixed():
     with pytest.raises(TypeError, match="cannot be deleted"):
         del one[AMPLITUDE]
     assert len(one) == 3
+
+
+def test_what_cannot_be_played_is_refused_from_the_beginning():
+    with pytest.raises(ValueError, match=r"q0\.x\.amplitude must be within ±1, .* got 1\.0217"):
+        Controls({AMPLITUDE: 1.0217})
+    with pytest.raises(ValueError, match=r"q0\.frequency_ghz must be above 0"):
+        Controls({FREQUENCY: -1.0})
+
+
+def test_a_text_is_not_a_knob():
+    one, says = controls(), r'expected a Knob such as Knob\("x\.amplitude", \(0,\)\), got '
+    with pytest.raises(KeyError) as refusal:
+        one["q0.x.amplitude"]  # pyright: ignore[reportArgumentType] the error of a user
+    assert re.search(says + "'q0.x.amplitude'", refusal.value.args[0])
+    with pytest.raises(ValueError, match=says):
+        one["amplitude"] = 0.3  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r'such as Knob\("cz\.amplitude", \(1, 0\)\), got'):
+        one.apply([Update("q1-q0.cz.amplitude", 0.3, None, "")])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=says + "'x.amplitude'"):
+        Controls({"x.amplitude": 0.3})  # pyright: ignore[reportArgumentType]
 
 
 @given(value=st.floats(-1, 1))

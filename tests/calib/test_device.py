@@ -1,12 +1,16 @@
 """The device: hidden truth from a seed, knobs at a start, time and drift."""
 
+import math
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from calib.controls import Knob
+from calib.backend import DriftingBackend
+from calib.controls import Controls, Knob
 from calib.device import Device
 from calib.device_config import DeviceConfig
+from calib.drift import Drift
 from calib.play_channels import thermal_populations
 
 
@@ -103,6 +107,27 @@ def test_physics_that_makes_no_sense_is_refused():
 def test_an_unknown_knob_names_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean q0\.x\.amplitude"):
         device().controls[Knob("x.amplitud", (0,))] = 0.1
+
+
+def test_other_controls_are_a_change():
+    one = device()
+    backend, knob = DriftingBackend(one), Knob("x.duration_ns", (0,))
+    assert backend.target["x"][0,].duration == pytest.approx(32e-9)
+    first = one.controls
+    for duration_ns in (64.0, 48.0):
+        one.controls = Controls({**first, knob: duration_ns})
+        assert backend.target["x"][0,].duration == pytest.approx(duration_ns * 1e-9)
+    one.controls = first
+    assert backend.target["x"][0,].duration == pytest.approx(32e-9)
+
+
+def test_t2_that_is_said_to_drift_is_pure_dephasing():
+    """T1 60, T2 40 µs: 1/Tφ = 1/40 − 1/120 = 1/60; twice that rate makes 1/T2 = 2/60 + 1/120."""
+    relative = {"t2_us": -math.log(2)}
+    drift = [{"process": {"kind": "step", "time_s": 0.0}, "relative": relative}]
+    after = device(qubit={"t1_us": 60.0, "t2_us": 40.0}, drift=drift).truth(10.0)
+    assert after.qubit["t2_us"] == pytest.approx(24.0)
+    assert "1/Tφ = 1/T2 − 1/(2 T1)" in str(Drift.model_fields["relative"].description)
 
 
 def test_no_two_uses_of_the_seed_draw_the_same_numbers() -> None:

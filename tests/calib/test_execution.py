@@ -126,6 +126,18 @@ def test_a_job_that_fails_takes_no_time(make_backend):
     assert backend.device.time_s == 0.0
 
 
+@pytest.mark.parametrize("exact_qubits", [0, -3, 9, 14])
+def test_exact_states_have_one_to_eight_qubits(make_backend, exact_qubits):
+    """9⁸ real numbers of 8 bytes are 0.344 GB; 9¹⁴ would be 183,000 GB."""
+    device, circuit = make_backend(1).device, QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    says = rf"exact_qubits must be within 1 and 8, got {exact_qubits}: .* 0\.34 GB at 8"
+    with pytest.raises(ValueError, match=says):
+        execute(device, [circuit], 10, np.random.default_rng(1), exact_qubits=exact_qubits)
+    for allowed in (1, 8):
+        execute(device, [circuit], 10, np.random.default_rng(1), exact_qubits=allowed)
+
+
 def test_a_repetition_delay_of_the_job_replaces_the_devices(make_backend):
     timing = {"repetition_delay_us": 100.0, "circuit_overhead_s": 0.02, "job_overhead_s": 3.0}
     device = make_backend(1, timing=timing).device

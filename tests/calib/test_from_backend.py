@@ -1,5 +1,6 @@
 """Devices like IBM's: every figure against the snapshot's own target."""
 
+import re
 import statistics
 import warnings
 
@@ -12,7 +13,7 @@ from qiskit.transpiler import Target
 from calib.backend import DriftingBackend
 from calib.controls import Knob
 from calib.device import Device
-from calib.from_backend import config_like, fake_backend
+from calib.from_backend import config_like, entangler_of, fake_backend
 
 WELL = {"amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
         "duration_ns": 0, "readout": False}  # fmt: skip
@@ -174,3 +175,27 @@ def test_a_gate_without_a_model_is_refused():
 def test_an_unknown_snapshot_names_the_nearest():
     with pytest.raises(ValueError, match="'fake_marakesh'; did you mean fake_marrakesh"):
         fake_backend("fake_marakesh")
+    with pytest.raises(ValueError, match="'FakeTorino'; did you mean fake_torino"):
+        fake_backend("FakeTorino")
+
+
+def test_an_unknown_snapshot_like_no_other_gets_examples_that_exist():
+    with pytest.raises(ValueError, match="no fake backend 'FakeNowhere'; there are ") as caught:
+        fake_backend("FakeNowhere")
+    for name, gate in re.findall(r"(fake_\w+)(?=.*?\((\w+)\))", str(caught.value)):
+        assert gate == entangler_of(fake_backend(name)) == entangler(fake_backend(name))
+    with pytest.raises(ValueError, match="no fake backend"):  # one of the package's other classes
+        fake_backend("fake_providerforbackendv2")
+
+
+@pytest.mark.parametrize(("name", "other"), [("fake_torino", "ecr"), ("fake_sherbrooke", "cz")])
+def test_another_gate_than_the_snapshots_is_refused(name: str, other: str):
+    backend = snapshot(name)
+    own = entangler(backend)
+    said = f"the gate of {name} is {own}: leave entangler = '{other}' out, or take"
+    with pytest.raises(ValueError, match=said) as caught:
+        config_like(backend, qubits=[0, 1], entangler=other)
+    better = re.findall(r"fake_\w+", str(caught.value).partition("such as")[2])
+    assert better
+    assert {entangler(snapshot(one)) for one in better} == {other}
+    assert config_like(backend, qubits=[0, 1], entangler=own).entangler == own

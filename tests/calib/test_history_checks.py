@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from calib import history_file
 from calib.controls import Knob, Update
 from calib.history import Check, DeviceTime, Finding, History
+from calib.history_entries import VERDICTS, Verdict
 
 AMPLITUDE = Knob("x.amplitude", (0,))
 BEGUN = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -90,6 +91,17 @@ def test_the_clock_is_that_of_the_newest_change_or_check(path: pathlib.Path):
         assert history.device_time_s("lab") == 8.0
         record(history, 0.4, "other")
         assert history.device_time_s("other") is None
+
+
+def test_every_verdict_can_be_kept(path: pathlib.Path):
+    verdicts: tuple[Verdict, ...] = get_args(Verdict)
+    assert {"in tolerance", "corrected", "not trusted", "not resolved"} <= set(verdicts)
+    assert list(VERDICTS) == list(verdicts)  # each is explained
+    with History(path) as history:
+        record(history, 0.4)
+        for verdict in verdicts:
+            history.check("lab", Finding("rabi", (0,), verdict, 0.1, 0.2, "rad"), run="")
+        assert [check.verdict for check in history.checks("lab")] == list(verdicts)
 
 
 def test_a_check_that_cannot_be_kept_is_refused_and_nothing_is_written(path: pathlib.Path):

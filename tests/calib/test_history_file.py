@@ -62,6 +62,22 @@ def test_what_is_no_history_is_refused_and_left_alone(tmp_path: pathlib.Path):
         assert (tmp_path / name).read_bytes() == before
 
 
+def test_a_damaged_history_is_said_to_be_one_with_what_to_do(tmp_path: pathlib.Path):
+    content = _written(tmp_path / "h.sqlite").read_bytes()
+    advice = r"the file is damaged: take a backup, or begin anew with another --history .*\.recover"
+    (tmp_path / "short").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"not a calibration history: .*malformed; {advice}"):
+        History(tmp_path / "short", access="read")
+    # The first page, the schema, is whole; the tables are not.
+    (tmp_path / "torn").write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with (
+        History(tmp_path / "torn", access="read") as history,
+        pytest.raises(RuntimeError, match=f"torn: .*malformed; {advice}") as raised,
+    ):
+        history.values("lab")
+    assert "\n" not in str(raised.value)
+
+
 def test_places_where_there_is_no_history(tmp_path: pathlib.Path):
     for access in ("read", "write"):
         with pytest.raises(ValueError, match="no such calibration history"):

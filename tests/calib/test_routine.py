@@ -32,11 +32,13 @@ class Scripted:
     tolerance: float = 0.1
     shots: int = 3  # too few for a quick look with a quarter of them
     asked: dict[tuple[int, ...], int] = field(default_factory=dict)
+    used: list[int] = field(default_factory=list)  # the shots of each job
 
     def run(self, backend: DriftingBackend, controls: Any, targets: Any) -> list[tuple[int, ...]]:
         backend.spent = backend.spent + Spent(1, len(targets), 100 * len(targets), 10.0)
         backend.device.advance(10.0)
         self.journal.append((self.name, tuple(targets)))
+        self.used.append(self.shots)
         return list(targets)
 
     def conclusion(self, target: tuple[int, ...], controls: Any) -> Conclusion:
@@ -142,6 +144,76 @@ def test_a_check_ages_and_a_change_beneath_ends_it() -> None:
     assert sum(top.asked.values()) == 10
 
 
+@dataclass
+class LooksOnly(Scripted):
+    """Finds a deviation, and has no knob for it."""
+
+    def conclusion(self, target: tuple[int, ...], controls: Any) -> Conclusion:
+        return replace(super().conclusion(target, controls), updates=())
+
+
+@dataclass
+class TooFar(Scripted):
+    """Concludes that an amplitude should be beyond full scale, on one qubit."""
+
+    def conclusion(self, target: tuple[int, ...], controls: Any) -> Conclusion:
+        found = super().conclusion(target, controls)
+        far = tuple(replace(one, value=1.5) for one in found.updates) if target == (2,) else ()
+        return replace(found, updates=far or found.updates)
+
+
+def test_what_has_no_knob_is_out_of_tolerance_once_and_blocks_what_needs_it() -> None:
+    watch = LooksOnly("watch", 1, lambda target, time: 0.5 if target == (2,) else 0.0, [])
+    top = Scripted("top", 1, lambda target, time: 0.0, [])
+    routine = routine_of((watch, ()), (top, ("watch",)))
+    log = routine.maintain()
+    assert set(watch.asked.values()) == {1}
+    assert log.failed == {("watch", (2,)), ("top", (2,))}
+    assert [one.verdict for one in log.steps if one.target == (2,)] == ["out of tolerance"]
+    assert sorted(top.asked) == [(0,), (1,), (3,), (4,)]
+
+
+def test_what_cannot_be_played_is_not_trusted_and_ends_nobody_elses_upkeep() -> None:
+    far = TooFar("far", 1, lambda target, time: 0.5 if time == 1 or target == (2,) else 0.0, [])
+    routine = routine_of((far, ()))
+    before = routine.device.controls.of("x.amplitude", 2)
+    log = routine.maintain()
+    assert routine.device.controls.of("x.amplitude", 2) == before
+    assert log.failed == {("far", (2,))}
+    assert {one.verdict for one in log.steps if one.target == (2,)} == {"not trusted"}
+    assert {one.verdict for one in log.steps if one.target == (1,)} == {"corrected", "in tolerance"}
+
+
+def test_what_one_batch_showed_is_recorded_before_the_next_runs() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    @dataclass
+    class Noting(Scripted):
+        def run(self, backend: DriftingBackend, controls: Any, targets: Any) -> Any:
+            seen.append(("run", len(targets)))
+            return super().run(backend, controls, targets)
+
+    one = Noting("one", 1, lambda target, time: 0.0, [])
+    routine_of((one, ()), record_check=lambda step: seen.append(("check", step.target))).maintain()
+    assert [what for what, _ in seen] == ["run"] + ["check"] * 3 + ["run"] + ["check"] * 2
+
+
+def test_nodes_by_unknown_names_are_refused() -> None:
+    routine = routine_of((Scripted("base", 1, lambda target, time: 0.0, []), ()))
+    with pytest.raises(ValueError, match="no node 'bse'; there are base"):
+        routine.maintain(["bse"])
+    routine.maintain("base")
+    assert routine.log.experiments == 5
+
+
+def test_a_graph_that_makes_no_sense_is_refused() -> None:
+    gate, base = (Scripted(n, w, lambda target, time: 0.0, []) for n, w in (("g", 2), ("b", 1)))
+    with pytest.raises(ValueError, match="two nodes are named b: give one another"):
+        routine_of((base, ()), (base, ()))
+    with pytest.raises(ValueError, match="b is of one qubit and cannot need g, of a pair"):
+        routine_of((gate, ()), (base, ("g",)))
+
+
 def test_a_graph_out_of_order_is_refused() -> None:
     top = Scripted("top", 1, lambda target, time: 0.0, [])
     with pytest.raises(ValueError, match="top needs base, which must stand before it"):
@@ -202,27 +274,32 @@ def test_what_was_good_is_first_looked_at_with_a_quarter_of_the_shots() -> None:
     off: dict[tuple[int, ...], list[float]] = {
         (1,): [0.0, 0.5, 0.5]
     }  # good; out of tolerance by few shots, and by all; then well
-    shots: list[int] = []
-
-    @dataclass
-    class Counting(Scripted):
-        def run(self, backend: DriftingBackend, controls: Any, targets: Any) -> Any:
-            shots.append(self.shots)
-            return super().run(backend, controls, targets)
-
     asked: dict[tuple[int, ...], int] = {(q,): 0 for q in range(5)}
-    base = Counting("base", 1, lambda t, n: off[t].pop(0) if off.get(t) else 0.0, [], shots=100,
+    base = Scripted("base", 1, lambda t, n: off[t].pop(0) if off.get(t) else 0.0, [], shots=100,
                     asked=asked)  # fmt: skip
     routine = routine_of((base, ()), max_age_s=1000.0)
     routine.maintain()
-    assert set(shots) == {100}
-    shots.clear()
+    assert set(base.used) == {100}
+    base.used.clear()
     routine.device.advance(2000.0)
     log = routine.maintain()
-    assert shots == [25, 25, 100, 100]  # two groups of uncoupled qubits; then one of them
+    assert base.used == [25, 25, 100, 100]  # two groups of uncoupled qubits; then one of them
     assert asked == {(0,): 2, (1,): 4, (2,): 2, (3,): 2, (4,): 2}
     assert [step.verdict for step in log.steps if step.target == (1,)] == [
-        "in tolerance", "corrected", "in tolerance"]  # fmt: skip
+        "in tolerance", "not resolved", "corrected", "in tolerance"]  # fmt: skip
+    assert log.experiments == len(log.steps) == sum(asked.values())
+
+
+def test_no_look_where_few_shots_cannot_tell() -> None:
+    """With a quarter of the shots ±0.01 is ±0.02: enough for a tolerance of 0.05, not of 0.03."""
+    for tolerance, shots in ((0.05, 25), (0.03, 100)):
+        base = Scripted("base", 1, lambda target, time: 0.0, [], tolerance=tolerance, shots=100)
+        routine = routine_of((base, ()), max_age_s=1000.0)
+        routine.maintain()
+        routine.device.advance(2000.0)
+        log = routine.maintain()
+        assert base.used == [100, 100, shots, shots]  # two groups of uncoupled qubits
+        assert {step.verdict for step in log.steps} == {"in tolerance"}
 
 
 def test_what_an_earlier_run_knew_is_not_measured_again() -> None:

@@ -107,10 +107,17 @@ def test_pulses_carry_their_own_settings(device):
     assert readout[2:] == (0.6, 7.1, 900.0)
 
 
+def conditional(circuit):
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+
+
 @pytest.mark.parametrize(
     ("build", "says"),
     [
         (lambda c: c.h(0), "no instruction 'h'"),
+        (conditional, "control flow is not supported, got 'if_else': leave out conditions"),
+        (lambda c: c.store(c.add_var("v", False), True), "not supported, got 'store'"),
         (lambda c: c.cz(0, 2), "0 and 2 are not coupled"),
         (lambda c: c.ecr(0, 1), "no instruction 'ecr'"),
         (lambda c: c.rz(Parameter("a"), 0), "assign a"),

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit, transpile
 
+from calib.backend import DriftingBackend
 from calib.controls import PAIR_KNOBS, QUBIT_KNOBS, Knob
 from calib.device import Device
 from calib.device_config import DeviceConfig, Start
@@ -90,13 +92,75 @@ def test_a_cz_pulse_brings_eleven_and_two_zero_together_for_one_cycle():
     # |11⟩–|20⟩ couple with √2·g: full return after 1/(2√2 g) = 35.36 ns, and the ramps.
     cycle_ns = values[Knob("cz.duration_ns", (1, 0))] - _ramp_ns()
     assert cycle_ns == pytest.approx(35.3553, abs=1e-3)
-    assert values[Knob("cz.phase_a_rad", (1, 0))] == 0.0
 
 
 def _ramp_ns() -> float:
     from calib.pair import CouplerPulse
 
     return CouplerPulse(0.0, 0.0).ramp_ns
+
+
+def test_the_virtual_z_of_a_cz_take_back_what_its_pulse_turns():
+    """By the propagator in small steps, in the frame of b, of the one-excitation states alone.
+
+    |a⟩ and |b⟩ are a problem of 2×2: H = [[apart − flux·(h·s)², g·s], [g·s, 0]] in MHz.
+    """
+    truth, pairs, values = textbook()
+    for number, (a, b) in enumerate(pairs):
+        frequency = truth.qubit["frequency_ghz"]
+        apart = 1e3 * (frequency[a] - frequency[b])
+        flux, coupling = (truth.pair[name][number] for name in ("flux_mhz", "coupling_mhz"))
+        height, length, first, second = (
+            values[Knob(f"cz.{name}", (a, b))]
+            for name in ("amplitude", "duration_ns", "phase_a_rad", "phase_b_rad")
+        )
+        step = length / 20_000
+        turn = np.eye(2, dtype=complex)
+        for t in step * (np.arange(20_000) + 0.5):
+            edge = min(t, length - t, _ramp_ns())
+            s = math.sin(math.pi / 2 * edge / _ramp_ns()) ** 2
+            upper, exchange = apart - flux * (height * s) ** 2, coupling * s
+            mean, half = upper / 2, math.hypot(upper / 2, exchange)
+            angle = 2e-3 * math.pi * half * step
+            axis = np.array([[upper / 2, exchange], [exchange, -upper / 2]]) / half
+            one = math.cos(angle) * np.eye(2) - 1j * math.sin(angle) * axis
+            turn = np.exp(-2e-3j * math.pi * mean * step) * one @ turn
+        in_frame_of_a = np.exp(2e-3j * math.pi * apart * length)
+        for left in (turn[0, 0] * in_frame_of_a * np.exp(1j * first),
+                     turn[1, 1] * np.exp(1j * second)):  # fmt: skip
+            assert np.angle(left) == pytest.approx(0.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_all_zero_start_makes_bell_states(seed: int):
+    """Infidelities of CZ of 0.4 to 1.4 % and readouts that err by 1 % leave 00 and 11.
+
+    Of these devices' pairs and those of five further seeds the worst has 94.5 % (of 20,000); of
+    10,000 shots fewer than 93 % by chance 1e-10.
+    """
+    device = Device(DeviceConfig.model_validate({"seed": seed, "start": NONE}))
+    backend = DriftingBackend(device)
+    for pair in device.pairs:
+        circuit = QuantumCircuit(2, 2)
+        circuit.h(1)
+        circuit.cx(1, 0)  # only the target's phase shows, and the upper qubit's is the large one
+        circuit.measure([0, 1], [0, 1])
+        circuit = transpile(circuit, backend, initial_layout=list(pair), optimization_level=1)
+        shots = list(backend.run(circuit, shots=10_000, memory=True).result().get_memory())
+        assert shots.count("00") + shots.count("11") > 0.93 * len(shots)
+
+
+def test_no_start_lies_beyond_full_scale():
+    """X needs 0.97 of a drive of 30 MHz; 5 % more cannot be played."""
+    weak = {"qubit": {"rabi_mhz": 30.0}, "topology": {"kind": "line", "qubits": 20}}
+    device = Device(DeviceConfig.model_validate({"seed": 1} | weak))
+    heights = [device.controls.of("x.amplitude", q) for q in range(20)]
+    assert max(heights) == 1.0
+    assert min(heights) < 0.95
+    tone = Knob("readout.amplitude", (0,))
+    for sign, expected in ((0.6, 1.0), (-0.6, -1.0)):
+        wrong = miscalibrated({tone: sign * 10.0}, Start(), np.random.default_rng(1))
+        assert wrong[tone] == expected
 
 
 def test_an_echo_makes_a_quarter_turn_at_first_order():

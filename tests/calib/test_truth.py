@@ -43,13 +43,14 @@ def test_draws_are_repeatable_and_depend_on_the_seed():
 @pytest.mark.parametrize("group", ["qubit", "pair"])
 def test_each_parameter_has_a_stream_of_its_own(group: str):
     """To move one mean and spread changes that parameter alone, and that as a straight line."""
-    level: dict[str, Any] = {"qubit": {"group_step_ghz": 0.0}}
-    before, _ = drawn(**level)
     names = {"qubit": QUBIT_PARAMETERS, "pair": PAIR_PARAMETERS}[group]
     for name in names:
         spread = getattr(getattr(DeviceConfig(), group), name)
         mean, deviation = 1.01 * spread.mean + 1e-3, 1.5 * spread.deviation
         wider = {name: {"mean": mean, "deviation": deviation}}
+        entangler = "ecr" if name.startswith("crosstalk") else "cz"
+        level: dict[str, Any] = {"qubit": {"group_step_ghz": 0.0}, "entangler": entangler}
+        before, _ = drawn(**level)
         after, _ = drawn(**level | {group: level.get(group, {}) | wider})
         for other in (*QUBIT_PARAMETERS, *PAIR_PARAMETERS):
             was, now = ((t.qubit if other in t.qubit else t.pair)[other] for t in (before, after))

@@ -9,13 +9,15 @@ import sqlite3
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from calib.controls import Knob, Update
 from calib.history import DeviceTime, Finding, History
-from scripts.calibration import chosen_knobs, moment
+from calib.history_entries import Verdict
+from scripts.calibration import moment
+from scripts.calibration_names import chosen_knobs, named_checks
 from scripts.calibration_tables import age_text, uncertainty_text, value_text
 from scripts.main import main
 
@@ -85,7 +87,10 @@ def test_show_what_is_in_force(ask: Ask, say: Callable[..., str]):
     assert " ".join(line.split()) == "q0.x.amplitude 0.4123 0.0012 0 s 0 s rabi 2 runs/one"
     guess = next(row for row in say("show", "--at", "2").splitlines() if "q1.x.drag_ns" in row)
     assert " ".join(guess.split()) == "q1.x.drag_ns 1.4 1.0 h 1.7 min guess 1"
-    assert "nothing is in force at that moment" in say("show", "--at", "2020-01-01")
+    begun = "change 1, 2026-11-21 10:00:00 UTC, device time 0 s"
+    for at in ("0", "2020-01-01"):
+        said = f"nothing is in force at that moment: its history begins with {begun}"
+        assert said in say("show", "--at", at)
 
 
 def test_the_log_is_shown_newest_first(ask: Ask, say: Callable[..., str]):
@@ -99,6 +104,30 @@ def test_the_log_is_shown_newest_first(ask: Ask, say: Callable[..., str]):
     assert "+0.088" in rows[0]
     assert "the newest 2 entries" in text
     assert "no entry since then" in say("history", "--since", "2030-01-01")
+
+
+def test_a_run_that_all_rows_share_is_said_once_and_no_mark_is_shown(say: Callable[..., str]):
+    """The first change's comment, as `calibrate` writes it, is for programs."""
+    with History("calibration.sqlite") as history:
+        for source in ("start", "hand"):
+            update = Update(Knob("x.amplitude", (0,)), 0.4, None, source)
+            history.record("new", [update], run="runs/a", device_time_s=7.0, comment="device 0123")
+        history.check("new", Finding("rabi", (0,), "corrected", 0.1, 0.01, "rad"), run="runs/a")
+    of_new = ("--device", "new")
+    at_first = say("show", "--at", "4", *of_new)
+    assert "device time 7 s, run: runs/a\n" in at_first
+    header = " ".join(at_first.splitlines()[2].split())
+    assert header == "knob value wall age device age source change"
+    assert "device 0123" not in at_first
+    assert "device 0123" in say("show", *of_new)  # a note of somebody's own stays
+    log = say("history", *of_new)
+    assert log.startswith("run: runs/a\n\n")
+    assert (log.count("runs/a"), log.count("device 0123")) == (1, 1)
+    assert say("checks", *of_new).startswith("run: runs/a\n\n")
+    rows = list(csv.DictReader(io.StringIO(say("export", "--log", "--format", "csv", *of_new))))
+    assert [row["comment"] for row in rows] == ["", "device 0123"]
+    kept = json.loads(say("export", "--log", *of_new))["entries"]
+    assert [row["comment"] for row in kept] == ["device 0123", "device 0123"]
 
 
 def test_undo_and_back(ask: Ask, say: Callable[..., str], folder: pathlib.Path):
@@ -117,7 +146,10 @@ def test_undo_and_back(ask: Ask, say: Callable[..., str], folder: pathlib.Path):
     assert "0.4123 ± 0.0012" in text
     assert "written down as change 5" in text
     assert of(ask("show")) == 0.5
-    assert "`undo --to 5` takes it back" in say("undo", "--to", "0")
+    assert "warning" not in text
+    text = say("undo", "--to", "0")
+    assert "`undo --to 5` takes it back" in text
+    assert "warning: change 0 leaves 7 knobs without a value; change 1 has the first" in text
     assert ask("show")["knobs"] == {}
     assert "withdrawn" in say("history")
 
@@ -181,7 +213,7 @@ def test_several_devices_are_told_apart(ask: Ask, capsys: pytest.CaptureFixture[
         ([], ["ACTION"]),
         (["shov"], ["shov", "show"]),
         (["show", "--histroy", "x"], ["--histroy"]),
-        (["show", "--history", "none.sqlite"], ["none.sqlite", "no such calibration history"]),
+        (["show", "--history", "none.sqlite"], ["none.sqlite: no such", "another by --history"]),
         (["show", "--history", "."], ["got a folder"]),
         (["show", "--history", "text.sqlite"], ["text.sqlite", "not a calibration history"]),
         (["show", "--history", "other.sqlite"], ["another program's SQLite file"]),
@@ -190,10 +222,14 @@ def test_several_devices_are_told_apart(ask: Ask, capsys: pytest.CaptureFixture[
         (["show", "--at", "yesterday"], ["--at", "a UTC time", "'yesterday'"]),
         (["show", "--at", "2026-13-01"], ["'2026-13-01'"]),
         (["show", "--at", "1.2.3s"], ["'1.2.3s'"]),
+        (["show", "--at", "-5s"], ["--at", "must be 0 or later, got -5s"]),
+        (["show", "--at=-5s"], ["--at", "must be 0 or later, got -5s"]),
+        (["undo", "--to", "-3"], ["--to", "must be 0 or later, got -3"]),
         (["show", "--at", "99"], ["there is no change 99", "1 to 3"]),
         (["show", "q0.x.amplitudes"], ["no knob q0.x.amplitudes", "did you mean q0.x.amplitude?"]),
         (["history", "q7"], ["no knob q7; it has knobs of q0, q1, q0-q1"]),
-        (["history", "zzz"], ["no knob zzz"]),
+        (["history", "zzz"], ["no knob zzz", "named frequency_ghz, x, cz"]),
+        (["checks", "zzz"], ["no check of zzz; there are no checks yet"]),
         (["history", "--newest", "0"], ["--newest must be at least 1, got 0"]),
         (["history", "--newest", "few"], ["--newest", "few"]),
         (["history", "--out", "text.sqlite"], ["expected a folder, got a file"]),
@@ -209,7 +245,10 @@ def test_several_devices_are_told_apart(ask: Ask, capsys: pytest.CaptureFixture[
         (["export", "--json", "--format", "csv"], ["leave out --format csv"]),
         (["export", "--out", "."], ["expected a file, got a folder"]),
         (["export", "--out", "calibration.sqlite"], ["is the history itself"]),
-        (["export", "--out", "none/lab.json"], ["none/lab.json", "No such file"]),
+        (["export", "--out", "none/lab.json"], ["none/lab.json: its folder does not exist"]),
+        (["export", "--out", f"{'a' * 250}.json"], ["aaa.json: File name too long"]),
+        (["export", "--out", "lab.txt"], ["lab.txt: expected a name that ends in .json, .csv"]),
+        (["export", "--out", "lab"], ["lab: expected a name that ends in", "or --format"]),
     ],
 )
 def test_wrong_usage_gets_one_line(
@@ -226,7 +265,7 @@ def test_wrong_usage_gets_one_line(
     assert out == ""
     assert err.startswith("syndrift: error: ")
     assert err.count("\n") == 1
-    assert len(err) < 400
+    assert len(err) < 450
     for part in says:
         assert part in err, err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -258,11 +297,15 @@ def test_which_knobs_a_pattern_means():
     knobs = [Knob("x.amplitude", (0,)), Knob("x.drag_ns", (10,)), Knob("cz.amplitude", (0, 1))]
     for pattern, meant in {
         "q0": [0], "q0-q1": [2], "x": [0, 1], "cz": [2], "x.amplitude": [0], "q*.x.*": [0, 1],
-        "*amplitude": [0, 2], "q10.x.drag_ns": [1],
+        "*amplitude": [0, 2], "q10.x.drag_ns": [1], "x.*": [0, 1],
+        "q1-q0": [2], "q1-q0.cz.amplitude": [2], "q1-q0.*": [2],
     }.items():  # fmt: skip
         assert chosen_knobs(knobs, [pattern]) == [knobs[k] for k in meant], pattern
     assert chosen_knobs(knobs, []) == knobs
     assert chosen_knobs(knobs, ["q0-q1", "q0"]) == [knobs[0], knobs[2]]
+    for pattern in ("q1-q7", "q1-q0.ecr.amplitude"):
+        with pytest.raises(ValueError, match=f"no knob {pattern}"):
+            chosen_knobs(knobs, [pattern])
 
 
 def test_values_are_written_to_two_digits_of_their_uncertainty():
@@ -288,6 +331,7 @@ def test_checks_are_shown_the_latest_of_each_or_all(ask: Ask, say: Callable[...,
             (260.0, Finding("hand", (0,), "in tolerance", 0.011, 0.002, "rad")),
             (300.0, Finding("rabi", (0,), "corrected", -0.2, 0.01, "rad")),
             (360.0, Finding("rabi", (0,), "in tolerance", 0.001, 0.01, "rad")),
+            (400.0, Finding("cz_phase", (0, 1), "not resolved", 0.1, 0.2, "rad")),
             (420.0, Finding("cz_phase", (0, 1), "not trusted", None, None, "rad")),
         ):
             history.check("lab", found, run="runs/one", device_time_s=time_s)
@@ -295,14 +339,41 @@ def test_checks_are_shown_the_latest_of_each_or_all(ask: Ask, say: Callable[...,
     assert [(row["node"], row["target"]) for row in rows] == [
         ("hand", "q0"), ("rabi", "q0"), ("cz_phase", "q0-q1")
     ]  # fmt: skip
-    assert [row["id"] for row in ask("checks", "--all")["checks"]] == [4, 3, 2, 1]
+    assert [row["id"] for row in ask("checks", "--all")["checks"]] == [5, 4, 3, 2, 1]
     assert [row["id"] for row in ask("checks", "--all", "r*i")["checks"]] == [3, 2]
-    assert [row["id"] for row in ask("checks", "q0-q1")["checks"]] == [4]
-    line = next(row for row in say("checks").splitlines() if row.startswith("rabi"))
+    assert rows[0]["utc"] == "2026-11-21T15:00:00.000000Z"  # as `show --json` writes times
+    for pair in ("q0-q1", "q1-q0"):
+        assert [row["id"] for row in ask("checks", pair)["checks"]] == [5]
+    text = say("checks")
+    line = next(row for row in text.splitlines() if row.startswith("rabi"))
     assert " ".join(line.split()) == (
-        "rabi q0 in tolerance +0.001 0.01 rad 2026-11-21 15:00:00 1.0 min 3 runs/one"
+        "rabi q0 in tolerance +0.001 0.01 rad 2026-11-21 15:00:00 1.0 min 3"
     )
+    legend = [row.split("  ")[0] for row in text.split("\n\n")[2].splitlines()]
+    assert legend == ["in tolerance", "not trusted"]  # what occurs in the table
+    assert "not resolved" in say("checks", "--all")
     # The knob that `hand` set was found good 420 − 260 s ago.
     shown = next(row for row in say("show").splitlines() if row.startswith("q0.x.amplitude"))
     assert "2.7 min ago" in shown
-    assert main(["calibration", "checks", "rabbi"]) == 2
+    assert "found good (device)" in say("show")
+
+
+def test_a_name_without_checks_is_answered_with_what_there_is():
+    with History(":memory:") as history:
+        history.record("lab", [Update(Knob("x.amplitude", (0,)), 0.4, None, "guess")], run="")
+        for node, target in (("rabi", (0,)), ("cz_phases", (1, 0))):
+            history.check("lab", Finding(node, target, "corrected", 0.1, 0.01, "rad"), run="")
+        known = list(history.latest_checks("lab").values())
+    assert named_checks(known, ["r*", "q1-q0", "q0-q1"]) == ["r*", "q1-q0", "q1-q0"]
+    with pytest.raises(ValueError, match=r"no check of rabbi; did you mean rabi\?"):
+        named_checks(known, ["rabbi"])
+    with pytest.raises(ValueError, match="of bogus; there are rabi, cz_phases, on q0, q1-q0"):
+        named_checks(known, ["bogus"])
+
+
+def test_help_says_what_each_verdict_means(capsys: pytest.CaptureFixture[str]):
+    assert main(["calibration", "checks", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for verdict in get_args(Verdict):
+        (said,) = (line for line in lines if line.startswith(verdict))
+        assert len(said) > 30

@@ -96,6 +96,11 @@ def test_updates_are_of_the_knobs_that_a_calibration_names():
         assert {update.knob.qubits for update in updates} == {(1,)}
 
 
+def test_a_gate_that_no_device_has_is_refused():
+    with pytest.raises(ValueError, match="gate must be one of sx, x, cz, ecr, got 'cx'"):
+        interleaved_benchmarking("cx")  # pyright: ignore[reportArgumentType]  # what is tested
+
+
 def test_a_failed_analysis_is_not_trusted():
     backend = _device(3)
     controls = backend.device.controls

@@ -1,12 +1,13 @@
 """The line between two IQ clouds against the closed form of equal Gaussian clouds."""
 
+import dataclasses
 import math
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from calib.experiments import readout_discrimination
+from calib.experiments import readout_discrimination, readout_error, readout_tone
 from calib.experiments.clouds import contrast, separating_line
 
 CONTROLS = {
@@ -33,10 +34,10 @@ def test_line_between_gaussian_clouds_and_its_uncertainty(angle):
     # Spreads of 800 draws are known to 2.5 %, means to 3.5 % of them: five of each.
     assert abs(np.mean(off)) < 0.2 * lines[0].angle_uncertainty_rad
     assert np.std(off) == pytest.approx(lines[0].angle_uncertainty_rad, rel=0.2)
-    # The threshold moves with the angle too, by the clouds' distance from the origin: compared
-    # where the angle is that of the truth.
-    at_truth = [line.threshold for line in lines]
-    assert np.mean(at_truth) == pytest.approx(threshold, abs=0.02)
+    # The threshold moves with the angle too, by the clouds' distance from the origin.
+    thresholds = [line.threshold for line in lines]
+    assert np.mean(thresholds) == pytest.approx(threshold, abs=0.02)
+    assert np.std(thresholds) == pytest.approx(lines[0].threshold_uncertainty, rel=0.2)
 
 
 def test_error_of_the_line_is_that_of_gaussian_clouds():
@@ -68,6 +69,47 @@ def test_discrimination_sets_the_line(measured):
     wrong = NormalDist().cdf(zero.real / 0.08) + NormalDist().cdf(-one.real / 0.08)
     best = NormalDist().cdf(-abs(one - zero) / 2 / 0.08)
     assert found.deviation.value == pytest.approx(wrong / 2 - best, abs=0.03)
+
+
+def test_what_a_line_errs_beyond_another_on_the_same_points_is_known_sharply(measured):
+    controls = CONTROLS | {"q0.readout.threshold": 0.06}
+    found = [measured(readout_discrimination(), controls, {}, seed=seed).deviation
+             for seed in range(40)]  # fmt: skip
+    # Clouds at ∓1 of width 0.5: they err at 2.12 and 1.88 standard deviations, at best at 2.
+    tail = NormalDist().cdf
+    excess = (tail(-2.12) + tail(-1.88)) / 2 - tail(-2)
+    differ = (tail(-1.88) - tail(-2)) + (tail(-2) - tail(-2.12))
+    claimed = math.sqrt(differ / 2000) / 2  # 1.3e-3, where one line alone is known to 2.4e-3
+    # Spreads of 40 are known to 11 %; the best line, which moves too, adds some.
+    assert np.mean([one.uncertainty for one in found]) == pytest.approx(claimed, rel=0.15)
+    assert np.std([one.value for one in found], ddof=1) == pytest.approx(claimed, rel=0.5)
+    assert np.mean([one.value for one in found]) == pytest.approx(excess, abs=1.1e-3)
+
+
+def test_what_one_tone_errs_beyond_another_is_a_difference_of_two_rates(measured):
+    calibration = readout_tone("frequency_ghz", points=3, shots=4000)
+    found = [measured(calibration, CONTROLS, {}, seed=seed) for seed in range(8)]
+    moved = [one for one in found if len(one.updates) == 3]  # the line's two and the frequency
+    assert len(moved) >= 2  # all tones are alike, so that two in three choose another
+    rate = NormalDist().cdf(-2)
+    for one in moved:
+        # Of some 360 wrong points in all: known to 2.6 %, of which these are five.
+        claimed = math.sqrt(rate * (1 - rate) / 4000)
+        assert one.deviation.uncertainty == pytest.approx(claimed, rel=0.13)
+        assert abs(one.deviation.value) < 5 * claimed
+
+
+def test_a_readout_error_is_as_uncertain_as_its_data_say(measured):
+    few = dataclasses.replace(readout_error(), shots=200)
+    found = measured(few, {}, {}, seed=6, misread=(0.2, 0.3)).deviation
+    # 0.25 of 400 points; the rate, known to 12 %, makes its spread uncertain by 6 %.
+    assert found.uncertainty == pytest.approx(math.sqrt(0.25 / 400), rel=0.3)
+    assert abs(found.value - 0.25) < 5 * found.uncertainty
+
+
+def test_a_setting_that_no_tone_has_is_refused():
+    with pytest.raises(ValueError, match="amplitude, frequency_ghz, duration_ns, got 'power'"):
+        readout_tone("power")  # pyright: ignore[reportArgumentType]  # what is tested
 
 
 def test_clouds_on_top_of_each_other_are_not_trusted(measured):

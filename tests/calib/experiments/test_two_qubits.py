@@ -55,6 +55,43 @@ def test_amplitude_of_a_conditional_phase_of_pi(measured, options, best):
     assert math.copysign(1, found.deviation.value) == math.copysign(1, 0.55 - best)
 
 
+@pytest.mark.parametrize(
+    ("options", "before", "best"),
+    [
+        ({"span": 0.1, "points": 21, "repetitions": (1,)}, 0.955, 0.91),
+        ({"span": 0.1, "points": 21, "repetitions": (1,)}, 0.955, 0.99),
+        ({}, 0.9985, 0.9992),
+        ({}, 1.0, 0.9985),
+    ],
+)
+def test_no_amplitude_beyond_full_scale_is_tried(measured, options, before, best):
+    controls = CZ | {"q0-q1.cz.amplitude": before}
+    calibration = cz_amplitude(**options)
+    tried = set()
+
+    def flux(amplitude, *_):
+        tried.add(amplitude)
+        off = (amplitude - best) / best * 15
+        return _diagonal(0.3, -0.2, math.pi * (1 + off / math.hypot(off, 1)))
+
+    found = measured(calibration, controls, {"flux": flux}, seed=7, misread=MISREAD)
+    assert max(tried) == 1.0
+    assert len(tried) == options.get("points", 3)
+    assert found.deviation.trusted
+    (update,) = found.updates
+    assert update.value <= 1
+    assert abs(update.value - best) < 5 * update.uncertainty + 2e-4 * best  # the curve's bend
+
+
+def test_an_amplitude_beyond_full_scale_is_not_trusted(measured):
+    def flux(amplitude, *_):
+        return _diagonal(0.3, -0.2, math.pi + 40 * (amplitude - 1.004))
+
+    calibration = cz_amplitude(span=0.1, points=21, repetitions=(1,))
+    found = measured(calibration, CZ | {"q0-q1.cz.amplitude": 0.955}, {"flux": flux}, seed=8)
+    assert not found.deviation.trusted
+
+
 def test_no_conditional_phase_is_not_trusted(measured):
     found = measured(cz_amplitude(span=0.1, points=11, repetitions=(1,)), CZ,
                      {"flux": lambda *_: np.eye(4)}, seed=2, misread=MISREAD)  # fmt: skip
@@ -129,6 +166,17 @@ def test_rates_of_a_cross_resonance_tone(measured, turn):
     old = 0.01 * np.exp(-0.4j) - complex(0.31, -0.12) * 2 * 4.8e-3
     new = values["ecr.cancel_amplitude"] * np.exp(1j * values["ecr.cancel_phase_rad"])
     assert abs(new - old * change) < 1.2e-3
+
+
+def test_a_tone_that_hardly_turns_is_not_trusted(measured, turn):
+    # ZX and ZY are 0: of a change that would make them π/4 nothing is known.
+    def tone(*params):
+        return turn({"IX": 0.6 * 2e-3 * math.pi * params[4]})
+
+    found = measured(cr_tomography(), ECR, {"cr": tone}, seed=9, misread=MISREAD)
+    assert found.deviation.uncertainty < 0.05  # well measured, and yet nothing to correct by
+    assert not found.deviation.trusted
+    assert found.updates == ()
 
 
 @pytest.mark.parametrize(("angle", "axis"), [(0.0, 0.0), (0.05, -0.04), (-0.2, 0.1)])
