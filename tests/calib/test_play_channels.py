@@ -31,15 +31,16 @@ TIMES_S = [0.0, 3600.0, 9000.0]
 DRIFT = [
     {"process": {"kind": "ramp"}, "relative": {"t1_us": -0.2, "rabi_mhz": 0.02}},
     {"process": {"kind": "ramp"}, "absolute": {"frequency_ghz": 1e-4, "anharmonicity_mhz": 2.0}},
-    {"process": {"kind": "ramp"}, "relative": {"coupling_mhz": 0.05, "crosstalk": 0.1}},
+    {"process": {"kind": "ramp"}, "relative": {"coupling_mhz": 0.05}},
 ]
+ECR_DRIFT = [{"process": {"kind": "ramp"}, "relative": {"crosstalk": 0.1}}]
 
 
 def moments_of(entangler: str, envelope: str = "gaussian") -> tuple[Device, Moments]:
     """A line of three that drifts, at three moments."""
     device = Device(DeviceConfig.model_validate({
         "seed": 3, "topology": {"kind": "line", "qubits": 3}, "entangler": entangler,
-        "envelope": envelope, "drift": DRIFT,
+        "envelope": envelope, "drift": DRIFT + ECR_DRIFT * (entangler == "ecr"),
     }))  # fmt: skip
     return device, device.moments(TIMES_S)
 
