@@ -15,7 +15,7 @@ from calib.controls import Controls, Update
 from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.execution import Spent
-from calib.from_backend import config_like, fake_backend
+from calib.from_backend import config_like, fake_backend, overridden
 from calib.history import Finding, History
 from calib.journal import Begun, BroughtUp, Done, Journal, Look
 from calib.judge import GateError, gate_errors
@@ -67,9 +67,6 @@ class CampaignConfig(BaseModel):
             return table  # the field itself says what is wrong, and where
         if not isinstance(settings, dict):
             return table
-        if isinstance(settings.get("pairs"), dict):
-            pairs = {_in_order(name): values for name, values in settings["pairs"].items()}
-            settings = settings | {"pairs": pairs}
         wanted = settings.get("entangler")
         gate = {"entangler": wanted} if wanted in ("cz", "ecr") else {}
         base = config_like(fake_backend(like.backend), qubits=like.qubits, **gate)
@@ -78,22 +75,7 @@ class CampaignConfig(BaseModel):
             raise ValueError(
                 "`like` sets the topology: leave device.topology out (like.qubits takes a part)"
             )
-        # As from TOML, qubits' numbers are text.
-        return table | {"device": _merged(base.model_dump(mode="json"), settings)}
-
-
-def _merged(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """The table with other values for single keys, at any depth."""
-    found = dict(base)
-    for name, value in settings.items():
-        both = isinstance(value, dict) and isinstance(found.get(name), dict)
-        found[name] = _merged(found[name], value) if both else value
-    return found
-
-
-def _in_order(pair: str) -> str:
-    """The name of a pair with the lower number first, as `config_like` writes it."""
-    return "-".join(sorted(pair.split("-"), key=lambda number: (len(number), number)))
+        return table | {"device": overridden(base.model_dump(mode="json"), settings)}
 
 
 @dataclass(frozen=True)

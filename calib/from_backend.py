@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 from qiskit.providers import BackendV2
@@ -43,7 +43,7 @@ def entangler_of(backend: BackendV2) -> Literal["cz", "ecr"]:
 def config_like(
     backend: BackendV2, *, qubits: Sequence[int] | None = None, **settings: Any
 ) -> DeviceConfig:
-    """A device with the backend's couplings, T1, T2 and gate lengths; the rest from `settings`.
+    """A device with the backend's couplings, T1, T2 and gate lengths, and what `settings` changes.
 
     `qubits` takes a part of the backend, renumbered from 0 in the order given. What a backend
     does not report keeps the defaults: anharmonicity, drive and readout strength, ZZ; and the
@@ -70,14 +70,41 @@ def config_like(
         "topology": _topology([(number[a], number[b]) for a, b in pairs], len(chosen)),
         "entangler": entangler,
         "timing": _timing(target),
-        "qubits": {number[qubit]: _qubit(target, qubit, entangler) for qubit in chosen},
+        "qubits": {str(number[qubit]): _qubit(target, qubit, entangler) for qubit in chosen},
     }
     if entangler == "cz":
         # Most pairs are listed in both orders: their name here has the lower number first.
         lengths = {tuple(sorted((number[a], number[b]))): _coupling(target, (a, b))
                    for a, b in pairs}  # fmt: skip
         table["pairs"] = {f"{a}-{b}": values for (a, b), values in sorted(lengths.items())}
-    return DeviceConfig.model_validate(table | settings)
+    return DeviceConfig.model_validate(overridden(table, settings))
+
+
+def overridden(table: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A device's table with other values for single keys, at any depth.
+
+    >>> overridden({"timing": {"reset_ns": 500.0, "readout_ns": 1000.0}, "pairs": {"0-1": {}}},
+    ...            {"timing": {"reset_ns": 800.0}, "pairs": {"1-0": {"zz_khz": 5.0}}})
+    {'timing': {'reset_ns': 800.0, 'readout_ns': 1000.0}, 'pairs': {'0-1': {'zz_khz': 5.0}}}
+    """
+    named = dict(settings)
+    for key, name in (("qubits", str), ("pairs", _in_order)):
+        if isinstance(named.get(key), Mapping):
+            named[key] = {name(one): values for one, values in named[key].items()}
+    return _merged(table, named)
+
+
+def _merged(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(base)
+    for name, value in settings.items():
+        both = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
+        found[name] = _merged(found[name], value) if both else value
+    return found
+
+
+def _in_order(pair: str) -> str:
+    """The name of a pair with the lower number first."""
+    return "-".join(sorted(str(pair).split("-"), key=lambda number: (len(number), number)))
 
 
 def _check_gate(backend: BackendV2, wanted: str) -> None:

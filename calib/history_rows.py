@@ -32,6 +32,9 @@ def moment_column(moment: Moment) -> tuple[str, int | float]:
         return "device_time_s", moment.seconds
     if isinstance(moment, datetime):
         return "utc_us", microseconds(moment)
+    if isinstance(moment, bool) or not isinstance(moment, int):
+        raise TypeError(f"a moment is the number of a change, a datetime with its zone, or a "
+                        f"DeviceTime, got {moment!r}")  # fmt: skip
     return "id", moment
 
 

@@ -199,3 +199,15 @@ def test_another_gate_than_the_snapshots_is_refused(name: str, other: str):
     assert better
     assert {entangler(snapshot(one)) for one in better} == {other}
     assert config_like(backend, qubits=[0, 1], entangler=own).entangler == own
+
+
+def test_settings_change_single_keys_and_leave_the_backends_others():
+    """Torino's readout of 1560 ns stays where the reset is another's."""
+    backend = snapshot("fake_torino")
+    plain = config_like(backend, qubits=[0, 1])
+    other = config_like(
+        backend, qubits=[0, 1], timing={"reset_ns": 900}, pairs={"1-0": {"zz_khz": 5.0}}
+    )
+    assert (plain.timing.readout_ns, other.timing.readout_ns) == (1560.0, 1560.0)
+    assert other.timing.reset_ns == 900
+    assert other.pairs == {"0-1": plain.pairs["0-1"] | {"zz_khz": 5.0}}

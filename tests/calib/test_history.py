@@ -8,6 +8,7 @@ import pathlib
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -290,3 +291,14 @@ def test_every_bit_of_a_number_survives(tmp_path: pathlib.Path):
         assert [entry.value for entry in history.entries("lab")] == numbers
         text = history_export.as_text(history.export_log("lab"), "csv")
         assert [float(row["value"]) for row in csv.DictReader(io.StringIO(text))] == numbers
+
+
+@pytest.mark.parametrize("moment", ["yesterday", 3.5, True])
+def test_what_is_no_moment_is_refused(history: History, moment: Any):
+    says = "a moment is the number of a change, a datetime"
+    with pytest.raises(TypeError, match=says):
+        history.values("lab", at=moment)
+    with pytest.raises(TypeError, match=says):
+        history.entries("lab", since=moment)
+    with pytest.raises(TypeError, match=says):
+        history.undo("lab", to=moment)
