@@ -19,6 +19,8 @@ def alone(history: str | os.PathLike[str], device: str) -> Generator[None]:
     """
     digest = hashlib.sha256(device.encode()).hexdigest()[:8]
     path = pathlib.Path(f"{os.fspath(history)}.{digest}.lock")
+    if not path.parent.is_dir():
+        raise ValueError(f"{history}: its folder does not exist: make it first")
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
         connection.execute("BEGIN EXCLUSIVE")

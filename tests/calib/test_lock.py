@@ -18,6 +18,11 @@ with alone(sys.argv[1], "lab"):
 """
 
 
+def test_a_history_in_no_folder_is_refused(tmp_path: pathlib.Path):
+    with pytest.raises(ValueError, match=r"h.sqlite: its folder does not exist: make it first"):
+        alone(tmp_path / "gone" / "h.sqlite", "lab").__enter__()
+
+
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: pathlib.Path):
     history = tmp_path / "history.sqlite"
     root = pathlib.Path(__file__).parents[2]
