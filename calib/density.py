@@ -27,7 +27,7 @@ def product_state(populations: Array) -> Array:
     """
     state = np.ones((), dtype=np.float64)
     for one in populations:
-        state = np.multiply.outer(state, _diagonals(len(one)).T @ one)
+        state = np.multiply.outer(state, diagonals(len(one)).T @ one)
     return state
 
 
@@ -51,13 +51,13 @@ def level_probabilities(state: Array) -> Array:
     populations = state
     for axis in range(state.ndim):
         levels = round(state.shape[axis] ** 0.5)
-        summed = np.tensordot(_diagonals(levels), populations, (1, axis))
+        summed = np.tensordot(diagonals(levels), populations, (1, axis))
         populations = np.asarray(np.moveaxis(summed, 0, axis), dtype=np.float64)
     return populations
 
 
 @functools.cache
-def _diagonals(levels: int) -> Array:
+def diagonals(levels: int) -> Array:
     """⟨n|B_i|n⟩, [L, L²]: from a state to the levels' populations, and back by its transpose."""
     diagonals = np.einsum("inn->ni", basis(levels).numpy()).real.copy()
     diagonals.flags.writeable = False

@@ -70,9 +70,17 @@ class Moments:
 
 
 def thermal_populations(truth: Truth) -> Array:
-    """The populations of the levels at rest, [qubits, L]: each p/(1 − p) of the one below."""
-    excited = truth.qubit["thermal_population"][:, None]
-    weights = (excited / (1 - excited)) ** np.arange(LEVELS)
+    """The populations of a device's levels at rest, [qubits, L]."""
+    return resting_levels(truth.qubit["thermal_population"])
+
+
+def resting_levels(excited: Array) -> Array:
+    """The populations of L levels at rest, [B, L], each p/(1 − p) of the one below; `excited` [B].
+
+    >>> resting_levels(np.array([0.2])).round(3).tolist()  # as 16 : 4 : 1
+    [[0.762, 0.19, 0.048]]
+    """
+    weights = (excited[:, None] / (1 - excited[:, None])) ** np.arange(LEVELS)
     return weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from calib.channels import basis, transfer_matrix_of_unitary
 from calib.controls import Controls
 from calib.decoherence import Decoherence, idle_transfer
-from calib.density import z_rotation
+from calib.density import diagonals, z_rotation
 from calib.exponentials import ordered_product
+from calib.play_channels import resting_levels
 from calib.pulses import DragPulse, Envelope
 from calib.threads import one_thread
 from calib.transmon import propagator
@@ -81,7 +82,8 @@ def level_probabilities(
     blocks = list(dict.fromkeys(one.block for one in sequences))
     powered = _powers([_product(block, words) for block in blocks], doublings)
     powers = dict(zip(blocks, powered, strict=True))
-    rest = _rest(qubits.thermal_population)
+    levels = resting_levels(qubits.thermal_population.numpy()).astype(np.float32)
+    rest = torch.from_numpy(levels) @ _DIAGONALS
     found = []
     for one in sequences:
         state = _product(one.start, words) @ rest[..., None]
@@ -90,7 +92,7 @@ def level_probabilities(
     return torch.stack(found, dim=1)
 
 
-_DIAGONALS = torch.einsum("inn->ni", basis(3)).real.to(torch.float32)
+_DIAGONALS = torch.from_numpy(diagonals(3).astype(np.float32))
 
 
 def _words(qubits: LoneQubits, settings: Settings) -> dict[Word, Tensor]:
@@ -139,9 +141,3 @@ def _powers(blocks: Sequence[Tensor], doublings: Tensor) -> Tensor:
         once = powers[:, more]
         powers[:, more] = once @ once
     return powers
-
-
-def _rest(thermal_population: Tensor) -> Tensor:
-    """The thermal state of three levels, each p/(1 − p) of the one below, [B, 9]."""
-    share = (thermal_population / (1 - thermal_population))[:, None] ** torch.arange(3)
-    return (share / share.sum(dim=1, keepdim=True)).to(torch.float32) @ _DIAGONALS
