@@ -76,7 +76,7 @@ def _of_qubit(device: Truth, qubit: int, config: DeviceConfig) -> dict[Knob, flo
         values |= {f"{gate}.amplitude": float(height), f"{gate}.drag_ns": drag,
                    f"{gate}.detuning_mhz": 0.0, f"{gate}.phase_rad": 0.0,
                    f"{gate}.duration_ns": duration}  # fmt: skip
-    tone = (_READOUT_AMPLITUDE, truth["resonator_ghz"], config.timing.readout_ns)
+    tone = (READOUT_AMPLITUDE, truth["resonator_ghz"], config.timing.readout_ns)
     line = Discriminator.midway(resonator(device, qubit), ReadoutPulse(*tone))
     values |= dict(zip(("readout.amplitude", "readout.frequency_ghz", "readout.duration_ns"),
                        tone, strict=True))  # fmt: skip
@@ -146,7 +146,7 @@ def _of_ecr(truth: dict[str, float], pair: Pair, device: Truth) -> dict[Knob, fl
 
 
 _CR_DRIVE_MHZ = 20.0
-_READOUT_AMPLITUDE = 0.5  # errs 1 % in 1.2 µs with the default resonator
+READOUT_AMPLITUDE = 0.5  # errs 1 % in 1.2 µs with the default resonator
 
 
 def miscalibrated(

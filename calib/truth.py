@@ -69,10 +69,10 @@ def draw_truth(config: DeviceConfig, rng: np.random.Generator) -> tuple[Truth, t
     graph = config.topology.graph()
     names = (*QubitPhysics.model_fields, *PairPhysics.model_fields)
     streams = dict(zip(names, rng.spawn(len(names)), strict=True))
-    qubit = {name: _draw(getattr(config.qubit, name), graph.qubits, streams[name])
+    qubit = {name: drawn(getattr(config.qubit, name), graph.qubits, streams[name])
              for name in QubitPhysics.model_fields}  # fmt: skip
     qubit["frequency_ghz"] += qubit.pop("group_step_ghz") * np.array(graph.groups())
-    pair = {name: _draw(getattr(config.pair, name), len(graph.pairs), streams[name])
+    pair = {name: drawn(getattr(config.pair, name), len(graph.pairs), streams[name])
             for name in PAIR_PARAMETERS}  # fmt: skip
     for number, values in config.qubits.items():
         if "group_step_ghz" in values:
@@ -92,7 +92,8 @@ def draw_truth(config: DeviceConfig, rng: np.random.Generator) -> tuple[Truth, t
     return Truth(qubit, pair), _oriented(graph, qubit["frequency_ghz"])
 
 
-def _draw(spread: Spread, count: int, rng: np.random.Generator) -> Array:
+def drawn(spread: Spread, count: int, rng: np.random.Generator) -> Array:
+    """So many values of one parameter, [count]."""
     return spread.mean + spread.deviation * np.clip(rng.standard_normal(count), -3, 3)
 
 

@@ -1,1 +1,16 @@
-"""Floor 3, the games: Gymnasium environments on the device and the code, and their agents."""
+"""Floor 3, the games: Gymnasium environments on the device and the code, and their agents.
+
+Importing this package registers its environments, as `gymnasium.make` does by itself for
+`gymnasium.make("envs:syndrift/PulseCalibration-v0")`.
+"""
+
+import gymnasium
+
+_CALIBRATIONS = {"PulseCalibration": "envs.pulse", "CZCalibration": "envs.cz"}
+
+for _name, _module in _CALIBRATIONS.items():
+    gymnasium.register(
+        f"syndrift/{_name}-v0",
+        entry_point=f"{_module}:{_name}",
+        vector_entry_point=f"{_module}:{_name}Vector",
+    )

@@ -25,6 +25,14 @@ EXTRAS = {
     "chromobius": ("chromobius",),
     "qiskit": ("qiskit",),
     "device": ("torch", "qiskit_experiments"),
+    "agents": (
+        "gymnasium",
+        "stable_baselines3",
+        "sb3_contrib",
+        "tensorboard",
+        "cmaes",
+        "bayes_opt",
+    ),
 }
 
 

@@ -18,6 +18,7 @@ VERBS = {
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",
+    "train-agent": "train an agent to calibrate devices that it has never seen",
     "calibration": "a device's calibration history: what is in force, the log, undo, export",
 }
 
@@ -62,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(verb: str, rest: list[str]) -> int:
-    module = importlib.import_module(f"scripts.{verb}")
+    module = importlib.import_module(f"scripts.{verb.replace('-', '_')}")
     parser = _Parser(
         prog=f"syndrift {verb}",
         description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",

@@ -24,7 +24,8 @@ CONFIG, MANIFEST, COUNTS, INPUTS = "config.toml", "manifest.json", "counts.csv",
 
 _PACKAGES = ("syndrift", "stim", "sinter", "pymatching", "numpy", "scipy", "ldpc",
              "beliefmatching", "tesseract-decoder", "chromobius", "torch", "qiskit",
-             "qiskit-experiments", "qiskit-ibm-runtime")  # fmt: skip
+             "qiskit-experiments", "qiskit-ibm-runtime", "gymnasium", "stable-baselines3",
+             "sb3-contrib")  # fmt: skip
 
 
 def default_folder(stem: str, config: BaseModel, *, may_change: Sequence[str]) -> pathlib.Path:

@@ -12,6 +12,8 @@ from calib.campaign import CampaignConfig
 from calib.device import Device
 from decoders.evaluate import points_of
 from decoders.evaluate_config import EvaluateConfig
+from envs.agents import training
+from envs.agents.config import TrainConfig
 from scripts.config_file import load
 from scripts.main import VERBS, main
 
@@ -52,7 +54,8 @@ def test_extras_of_the_project_are_the_ones_doctor_knows() -> None:
 
 
 def verb_of(path: pathlib.Path) -> str:
-    return "calibrate" if path.stem.startswith("calibrate") else "evaluate"
+    verbs = {"calibrate": "calibrate", "agent": "train-agent"}
+    return verbs.get(path.stem.partition("_")[0], "evaluate")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -60,6 +63,8 @@ def test_every_recipe_is_valid(path: pathlib.Path) -> None:
     assert f"syndrift {verb_of(path)} configs/{path.name}" in path.read_text()
     if verb_of(path) == "calibrate":
         assert Device(load(path, CampaignConfig).device).qubits > 1
+    elif verb_of(path) == "train-agent":
+        training.check(load(path, TrainConfig))
     else:
         assert next(points_of(load(path, EvaluateConfig))).circuit.num_detectors > 0
 

@@ -1,0 +1,30 @@
+"""syndrift/CZCalibration: a pair's coupler pulse and the virtual Zs after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envs.calibration import CalibrationConfig
+from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
+from envs.cz_game import CZGame
+
+
+class CZCalibration(CalibrationEnv):
+    """One pair, drawn anew in each episode; `config` is a `CalibrationConfig` or a table."""
+
+    def __init__(self, config: CalibrationConfig | dict[str, Any] | None = None) -> None:
+        config = CalibrationConfig.model_validate(config or {})
+        super().__init__(CZGame(config.devices), config)
+
+
+class CZCalibrationVector(CalibrationVectorEnv):
+    """The same for `num_envs` pairs at once."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        config: CalibrationConfig | dict[str, Any] | None = None,
+        judged: bool = False,
+    ) -> None:
+        config = CalibrationConfig.model_validate(config or {})
+        super().__init__(CZGame(config.devices), config, num_envs, judged)

@@ -1,0 +1,70 @@
+"""What calibrating well is worth: how far amplified errors are from none, as measured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from envs.game import Array
+
+
+def _powers_of_two(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    if not lengths:
+        raise ValueError("repetitions must be one length at least")
+    for length in lengths:
+        if length < 1 or length & (length - 1):
+            raise ValueError(f"repetitions must be powers of two, got {length}")
+    if list(lengths) != sorted(lengths):
+        raise ValueError(f"repetitions must rise, got {lengths}")
+    return lengths
+
+
+_USUAL = (0, 2, 4)
+
+
+class Reward(BaseModel):
+    """How settings are scored: at lengths of its own, so that no choice of the agent's flatters.
+
+    For each circuit at each length, the squared distance of its share of ones from the ideal
+    chance, in units of a half, less what shot noise adds on average; and no less than at any
+    shorter length, as an error of a whole turn in n repetitions hides there and not before. The
+    score is the mean over circuits and lengths: about 0 is perfect, about 1 is far off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["progress", "level"] = Field(
+        default="progress",
+        description="what a step is paid: how much the score fell, or minus the score",
+    )
+    repetitions: Annotated[tuple[int, ...], AfterValidator(_powers_of_two)] | None = Field(
+        default=None,
+        description="how often the blocks are repeated (default: 1, 4, 16 and the game's longest)",
+    )
+    shots: int = Field(default=32, ge=2, description="of each circuit at each length")
+
+    def doublings(self, longest: int) -> NDArray[np.int64]:
+        """The lengths as powers of two; ValueError where they are longer than the game's."""
+        if self.repetitions is None:
+            return np.array([k for k in _USUAL if k < longest] + [longest])
+        if max(self.repetitions) > 2**longest:
+            raise ValueError(
+                f"reward.repetitions must be at most {2**longest} in this game, "
+                f"got {max(self.repetitions)}"
+            )
+        return np.array([length.bit_length() - 1 for length in self.repetitions])
+
+    def score(self, ones: NDArray[np.int64], ideal: Array) -> Array:
+        """From counts [B, lengths, C], the shortest first, to scores [B].
+
+        >>> reward = Reward(shots=2)
+        >>> reward.score(np.array([[[1, 1], [2, 0]]]), np.array([0.5, 0.5])).tolist()
+        [0.0]
+        """
+        share = ones / self.shots
+        noise = share * (1 - share) / (self.shots - 1)
+        off = 4 * ((share - ideal) ** 2 - noise)
+        return np.maximum.accumulate(off, axis=1).mean(axis=(1, 2))
