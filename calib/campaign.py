@@ -19,7 +19,7 @@ from calib.from_backend import config_like, fake_backend, overridden
 from calib.history import Finding, History
 from calib.journal import Begun, BroughtUp, Done, Journal, Look
 from calib.judge import GateError, gate_errors
-from calib.routine import Log, Routine, Step
+from calib.routine import Log, Node, Routine, Step
 from calib.standard_routine import standard_nodes
 
 
@@ -49,6 +49,11 @@ class CampaignConfig(BaseModel):
         ge=0,
         allow_inf_nan=False,
         description="device time to keep it calibrated after it was brought up",
+    )
+    agents: tuple[str, ...] = Field(
+        default=(),
+        description="trained agents that do the work of experiments: shipped ones by their names "
+        "(pulse, cz), others by their folders",
     )
     every_minutes: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="device time between two looks at it"
@@ -99,19 +104,22 @@ def run_campaign(
     run: str,
     on_progress: Callable[[float], None] = lambda fraction: None,
     journal: Journal | None = None,
+    nodes: Sequence[Node] | None = None,
 ) -> Campaign:
     """Calibrates the device of a recipe; each change of a setting is on the disk before the next.
 
     A device that the history knows goes on where it was: the settings in force then, the clock
     of the last change or check, and what is known to be good is not measured again. With the
-    `journal` of a campaign that was stopped, it is that campaign which goes on.
+    `journal` of a campaign that was stopped, it is that campaign which goes on. `nodes` are the
+    routine's, the standard ones if none are given: whoever calls makes them of `config.agents`.
     """
     device, journal = Device(config.device), journal or Journal()
     resume(device, history, run)
     met = history.changes(history_name(config.device))[0].utc.isoformat()
     journal.begin(Begun(met, tuple(gate_errors(device))))
     device.advance(max(0.0, journal.device_time_s - device.time_s))
-    routine = _routine(device, history, run, journal)
+    nodes = standard_nodes(config.device.entangler) if nodes is None else nodes
+    routine = _routine(device, history, run, journal, nodes)
     names, duration_s = list(routine.nodes), config.hours * 3600
     share = _BRING_UP_S / (_BRING_UP_S + duration_s)  # of the progress
     done_before = len(routine.log.steps)
@@ -144,7 +152,9 @@ def _brought_up(device: Device, spent: Spent, journal: Journal) -> tuple[Brought
     return up, Controls({knob: up.settings[str(knob)] for knob in device.controls})
 
 
-def _routine(device: Device, history: History, run: str, journal: Journal) -> Routine:
+def _routine(
+    device: Device, history: History, run: str, journal: Journal, nodes: Sequence[Node]
+) -> Routine:
     """The routine on a device that was resumed, with what earlier runs found out."""
     name = history_name(device.config)
     # Each run has shot noise of its own, which depends on nothing but what was recorded before.
@@ -161,7 +171,7 @@ def _routine(device: Device, history: History, run: str, journal: Journal) -> Ro
 
     routine = Routine(
         DriftingBackend(device, stream=stream),
-        standard_nodes(device.config.entangler),
+        nodes,
         record=record,
         record_check=record_check,
     )

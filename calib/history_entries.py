@@ -66,10 +66,12 @@ class Entry:
     previous: float | None
 
 
-Verdict = Literal["in tolerance", "corrected", "out of tolerance", "not trusted", "not resolved"]
+Verdict = Literal["in tolerance", "corrected", "rolled back", "out of tolerance", "not trusted",
+                  "not resolved"]  # fmt: skip
 VERDICTS: Mapping[Verdict, str] = {
     "in tolerance": "what was found is small enough: nothing was moved",
     "corrected": "knobs were moved by what was found; coarse experiments (rabi) stop at that",
+    "rolled back": "an agent's settings measured worse: those before are in force again",
     "out of tolerance": "what was found is too large, and the experiment has no knob to move",
     "not trusted": "the data make no sense, or ask for what cannot be played: nothing was moved",
     "not resolved": "a quick look at few shots did not settle it: the full measurement follows",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from calib.backend import DriftingBackend
 from calib.controls import Update
 from calib.execution import Spent
-from calib.experiments.calibration import Calibration, Conclusion
+from calib.experiments.calibration import Calibrates, Conclusion
 from calib.history_entries import Verdict
 from calib.threads import one_thread
 
@@ -26,7 +26,7 @@ class Node:
     coarse, and what they set is refined by a node that needs them.
     """
 
-    calibration: Calibration
+    calibration: Calibrates
     needs: tuple[str, ...] = ()
     max_age_s: float = 24 * 3600.0
     verify: bool = True
@@ -281,7 +281,7 @@ class Routine:
         elif deviation.within(node.calibration.tolerance):
             verdict = "in tolerance"
         elif not conclusion.updates:
-            verdict = "out of tolerance"
+            verdict = "rolled back" if conclusion.rolled_back else "out of tolerance"
             self._give_up(*key)
         else:
             verdict = "corrected" if self._correct(node, target, conclusion) else "not trusted"

@@ -76,17 +76,23 @@ class Rules:
         self.actions = len(game.knobs) + 1
         self.observations = len(game.circuits) + 2 + config.estimates * len(game.knobs)
         self.shots_a_look = config.shots * len(game.circuits)
-        self._estimates = Estimates(game) if config.estimates else None
+        self._estimates = Estimates(game)
 
     def observation(self, ones: Numbers, doublings: Numbers, looks: Numbers) -> Floats:
         """What agents see [B, O]: counts [B, C] at lengths [B], so many looks [B] having been."""
         share = ones / self.config.shots
         seen = [2 * share - 1]
-        if self._estimates:
+        if self.config.estimates:
             seen.append(np.clip(-self._estimates.of(share, doublings), -1.0, 1.0))
         seen += [2 * doublings[:, None] / self.game.longest - 1,
                  2 * looks[:, None] / self.config.looks - 1]  # fmt: skip
         return np.concatenate(seen, axis=1).astype(np.float32)
+
+    def uncertainties(self, ones: Numbers, doublings: Numbers) -> Array:
+        """How well one look tells each knob, one standard deviation in its unit, [B, K]."""
+        share = ones / self.config.shots
+        moves = self._estimates.uncertainties(share, doublings, self.config.shots)
+        return moves * self.game.reach / 2.0 ** doublings[:, None]
 
     def moved(self, settings: Array, doublings: Numbers, actions: Array) -> tuple[Array, Numbers]:
         """The settings [B, K] and lengths [B] after actions [B, K + 1]."""
@@ -95,6 +101,13 @@ class Rules:
         longer = np.rint(2 * actions[:, -1]).astype(np.int64)
         lengths = np.clip(doublings + longer, 0, self.game.longest)
         return self.game.within_bounds(settings + moves), lengths
+
+    def near(self, settings: Array, first: Array) -> Array:
+        """The settings, no further from the first ones than a full move; angles go all round."""
+        reach = np.where(
+            [name.endswith("_rad") for name in self.game.knobs], np.inf, self.game.reach
+        )
+        return np.clip(settings, first - reach, first + reach)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
 from torch import Tensor
 
+from calib.controls import Controls
 from calib.device_config import DeviceConfig, Spread
 from calib.pair import CoupledPair, CouplerPulse, coupler_unitary, local_phases_rad
 from calib.pulses import rotation_amplitude
@@ -52,6 +55,7 @@ class CZGame:
     circuits: tuple[str, ...] = tuple(one.name for one in PAIR_SEQUENCES)
     ideal = np.array([one.ideal for one in PAIR_SEQUENCES])
     longest = 5
+    width = 2
     gates: tuple[str, ...] = ("cz",)
 
     def __init__(self, devices: DeviceConfig) -> None:
@@ -87,6 +91,12 @@ class CZGame:
         phases = _virtual_z(physics, amplitude, duration_ns)
         return physics, np.stack([amplitude, duration_ns, *phases], axis=1)
 
+    @functools.cached_property
+    def _beyond_textbook(self) -> Array:
+        """How much higher and longer than the textbook's the mean pair's best pulse is, [2]."""
+        mean = _drawn_pairs(without_spread(self.devices), 1, np.random.default_rng(0))
+        return best_settings(_coupled_pair(mean))[:, 0] - _textbook(mean)[:, 0]
+
     def words(self) -> CouplerWords:
         """The pulses that the circuits play beside the CZ, as they suit pairs like these."""
         if self._words is None:  # not while an environment is only described
@@ -118,10 +128,9 @@ class CZGame:
         return {f"{name}_{side}": value for name, value in zip(_GIVEN, values, strict=True)}
 
     def _start(self, physics: Physics, rng: np.random.Generator, share: Array | float) -> Array:
-        start = self.devices.start
+        start, right = self.devices.start, 1 - np.asarray(share)
         off = share * rng.uniform(-1.0, 1.0, (len(self.knobs), len(physics["flux_mhz"])))
-        height = np.sqrt(_distance_mhz(physics) / physics["flux_mhz"])
-        duration_ns = _cycle_ns(physics["coupling_mhz"]) + RAMP_NS
+        height, duration_ns = _textbook(physics) + self._beyond_textbook[:, None] * right
         phase_a_rad, phase_b_rad = _virtual_z(physics, height, duration_ns)
         return self.within_bounds(np.stack([
             height * (1 + start.amplitude * off[0]),
@@ -141,6 +150,13 @@ class CZGame:
                 torch.from_numpy(doublings[part]),
             ).numpy()  # fmt: skip
         return found
+
+    def qiskit_circuits(
+        self, controls: Controls, qubits: tuple[int, ...], repetitions: int
+    ) -> list[QuantumCircuit]:
+        """The sequences, with the settings of this pair."""
+        pair = (qubits[0], qubits[1])
+        return [one.circuit(repetitions, controls, pair, self.words()) for one in PAIR_SEQUENCES]
 
     def within_bounds(self, settings: Array) -> Array:
         """Amplitudes from 0 to full scale, lengths that all circuits can play, phases in [−π, π).
@@ -170,6 +186,12 @@ class CZGame:
             (qubits[0], qubits[1]), (given[0], given[1]), (read[0], read[1]),
             torch.from_numpy(physics["coupling_mhz"]), torch.from_numpy(physics["flux_mhz"]),
         )  # fmt: skip
+
+
+def _textbook(physics: Physics) -> Array:
+    """First-order amplitude and length of the coupler pulse, [2, B], as a device begins with."""
+    height = np.sqrt(_distance_mhz(physics) / physics["flux_mhz"])
+    return np.stack([height, _cycle_ns(physics["coupling_mhz"]) + RAMP_NS])
 
 
 def _varied(config: DeviceConfig) -> DeviceConfig:

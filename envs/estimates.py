@@ -46,3 +46,10 @@ class Estimates:
         """Errors [B, K] from shares of ones [B, C] at lengths [B]."""
         offset = share - self._best[doublings]
         return np.einsum("bkc,bc->bk", self._weights[doublings], offset)
+
+    def uncertainties(self, share: Array, doublings: Numbers, shots: int) -> Array:
+        """One standard deviation of each of these [B, K], from so many shots of each circuit."""
+        # A share of 0 or 1 is not known to no error: half a count more and less.
+        chance = (share * shots + 0.5) / (shots + 1)
+        variance = chance * (1 - chance) / shots
+        return np.sqrt(np.einsum("bkc,bc->bk", self._weights[doublings] ** 2, variance))

@@ -49,6 +49,7 @@ class PulseGame:
     reach = np.array([3e-3, 0.05, 4.0, 0.05, 2.5, math.pi / 2])
     circuits: tuple[str, ...] = tuple(one.name for one in SEQUENCES)
     longest = 6
+    width = 1
     gates: tuple[str, ...] = ("sx", "x")
 
     def __init__(self, devices: DeviceConfig) -> None:
@@ -115,9 +116,11 @@ class PulseGame:
         qubit = {name: values[row] for name, values in physics.items()}
         return drawn_device(self.devices, [qubit], in_force, seed=seed)
 
-    def qiskit_circuits(self, controls: Controls, repetitions: int) -> list[QuantumCircuit]:
-        """The sequences on qubit 0, with these settings."""
-        return [one.circuit(repetitions, controls, 0) for one in SEQUENCES]
+    def qiskit_circuits(
+        self, controls: Controls, qubits: tuple[int, ...], repetitions: int
+    ) -> list[QuantumCircuit]:
+        """The sequences, with the settings of this qubit."""
+        return [one.circuit(repetitions, controls, qubits[0]) for one in SEQUENCES]
 
     def within_bounds(self, settings: Array) -> Array:
         """Amplitudes within full scale, and the axis as an angle in [−π/2, π/2)."""

@@ -17,12 +17,19 @@ from envs.game import Array, Game, Numbers, Physics
 class QiskitGame(Game, Protocol):
     """A game that knows its devices and its circuits also in Qiskit's terms."""
 
+    width: int  # qubits of a target
+
     def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
         """A `Device` with the physics and the settings of one row."""
         ...
 
-    def qiskit_circuits(self, controls: Controls, repetitions: int) -> list[QuantumCircuit]:
-        """All circuits of a look, in order, on the device's first qubits; bit 0 is counted."""
+    def qiskit_circuits(
+        self, controls: Controls, qubits: tuple[int, ...], repetitions: int
+    ) -> list[QuantumCircuit]:
+        """All circuits of a look, in order, with the settings of these qubits; bit 0 is counted.
+
+        They are as wide as `qubits`, whatever their numbers.
+        """
         ...
 
 
@@ -38,7 +45,7 @@ def qiskit_laboratory(game: QiskitGame) -> Laboratory:
             device = game.device(physics, settings, row, seed=int(rng.integers(2**31)))
             backend = DriftingBackend(device)
             for number, k in enumerate(lengths):
-                circuits = game.qiskit_circuits(device.controls, 2 ** int(k))
+                circuits = game.qiskit_circuits(device.controls, (0,), 2 ** int(k))
                 result = backend.run(circuits, shots=int(shots[number])).result()
                 for c in range(len(circuits)):
                     of_outcomes = cast("dict[str, int]", result.get_counts(c))

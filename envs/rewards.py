@@ -57,6 +57,13 @@ class Reward(BaseModel):
             )
         return np.array([length.bit_length() - 1 for length in self.repetitions])
 
+    def uncertainty(self, ones: NDArray[np.int64], ideal: Array) -> Array:
+        """About one standard deviation of the score of such counts, [B]."""
+        chance = (ones + 0.5) / (self.shots + 1)
+        variance = chance * (1 - chance) / self.shots
+        each = 64 * (chance - ideal) ** 2 * variance + 32 * variance**2
+        return np.sqrt(each.sum(axis=(1, 2))) / (ones.shape[1] * ones.shape[2])
+
     def score(self, ones: NDArray[np.int64], ideal: Array) -> Array:
         """From counts [B, lengths, C], the shortest first, to scores [B].
 

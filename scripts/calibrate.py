@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.campaign import Campaign, CampaignConfig
     from calib.judge import GateError
+    from calib.routine import Node
 
 EPILOG = """\
 examples:
   syndrift calibrate configs/calibrate_smoke.toml            two qubits, in half a minute
   syndrift calibrate configs/calibrate.toml                  five qubits that drift, for a day
   syndrift calibrate configs/calibrate.toml --set device.seed=7 --out runs/device-7
+  syndrift calibrate configs/calibrate_smoke.toml --agent pulse --agent cz    by trained agents
   syndrift calibration checks --device line-of-five          afterwards: what was found, and when
   syndrift calibration history --device line-of-five --out runs/pictures
 
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="another value for a key, e.g. device.seed=7 (repeatable)",
     )
+    parser.add_argument("--agent", action="append", default=[], metavar="NAME_OR_FOLDER",
+                        dest="agents", help="a trained agent in place of experiments: pulse, cz "
+                        "or the folder of one of yours (repeatable)")  # fmt: skip
     parser.add_argument("--seed", type=int, help="same as --set device.seed=SEED")
     parser.add_argument("--history", type=pathlib.Path, metavar="PATH",
                         help="the history's file (default: calibration.sqlite)")  # fmt: skip
@@ -54,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     from scripts.calibration import DEFAULT_HISTORY
     from scripts.config_file import load
     from scripts.progress import progress_bar
+    from scripts.settings_changed import settings_changed, settings_table, write_settings
 
     _need_device_extra()
     from calib.campaign import CampaignConfig, history_name, run_campaign
@@ -62,11 +68,13 @@ def run(options: argparse.Namespace) -> int:
     from calib.lock import alone
 
     seed = [] if options.seed is None else [f"device.seed={options.seed}"]
-    config = load(options.config, CampaignConfig, [*options.overrides, *seed])
+    agents = [f"agents={json.dumps(options.agents)}"] if options.agents else []
+    config = load(options.config, CampaignConfig, [*options.overrides, *seed, *agents])
     usual = run_folder.default_folder(options.config.stem, config, may_change=_MAY_CHANGE)
     folder = options.out or usual
     path = options.history or DEFAULT_HISTORY
     _check_device(options.config, config, path)
+    nodes = _nodes(config)
     device = history_name(config.device)
     with alone(path, device):
         run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
@@ -76,16 +84,19 @@ def run(options: argparse.Namespace) -> int:
             progress_bar("calibrating") as bar,
         ):
             journal = Journal(folder / "journal.jsonl")
-            campaign = run_campaign(config, history, str(folder), bar, journal)
+            campaign = run_campaign(config, history, str(folder), bar, journal, nodes)
+            changed = settings_changed(history, device, str(folder), campaign.log.steps, nodes)
     pictures = [] if options.no_pictures else _draw(campaign, config, folder)
     result = {**_as_json(campaign), "device": device, "seed": config.device.seed,
               "history": str(path), "run": str(folder)}  # fmt: skip
     (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     _write_tables(campaign, folder)
+    write_settings(folder / "settings.csv", changed)
     if options.json:
         print(json.dumps(result))
     else:
-        print(f"{config.title}\n\n{gate_table(campaign)}\n\n{_cost(campaign)}")
+        knobs = f"\n\n{settings_table(changed)}" if config.agents else ""
+        print(f"{config.title}\n\n{gate_table(campaign)}{knobs}\n\n{_cost(campaign)}")
         print(f"\nseed {config.device.seed}; history of {device} in {path}; tables"
               f"{' and pictures' if pictures else ''} in {folder}")  # fmt: skip
     return 1 if campaign.log.failed else 0
@@ -104,6 +115,21 @@ def _check_device(source: pathlib.Path, config: CampaignConfig, path: pathlib.Pa
     if path.exists():
         with History(path) as history:
             is_known(config.device, history)
+
+
+def _nodes(config: CampaignConfig) -> Sequence[Node]:
+    """The routine's graph, with the recipe's agents in the places of what they stand for."""
+    from calib.standard_routine import standard_nodes
+
+    if not config.agents:
+        return standard_nodes(config.device.entangler)
+    try:
+        from envs.agents.graph import nodes_with_agents
+        from envs.agents.shipped import find_agent
+    except ImportError as error:
+        raise ImportError(f"an agent needs {error.name}: pip install 'syndrift[agents]'") from error
+    agents = [find_agent(name) for name in config.agents]
+    return nodes_with_agents(config.device.entangler, agents)
 
 
 def _need_device_extra() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, ClassVar, Protocol, cast
 
 from qiskit.providers import BackendV2
 from qiskit_experiments.framework import BaseExperiment, ExperimentData, ParallelExperiment
@@ -42,10 +42,58 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What one run of one experiment says: the deviation, and the updates that would remove it."""
+    """What one run of one experiment says: the deviation, and the updates that would remove it.
+
+    `rolled_back` says that something was tried which measured worse, so that nothing is updated.
+    """
 
     deviation: Deviation
     updates: tuple[Update, ...]
+    rolled_back: bool = False
+
+
+class Calibrates(Protocol):
+    """What a routine asks of a node's work: a `Calibration`, or an agent that does the same.
+
+    It is a dataclass, so that it can be had again with fewer shots.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Under which it stands in the routine and in the history."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """1 for a qubit's, 2 for a pair's."""
+        ...
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """The names of what it sets."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """The deviation that needs no correction."""
+        ...
+
+    @property
+    def shots(self) -> int:
+        """Of one circuit."""
+        ...
+
+    def run(
+        self, backend: Any, controls: Controls, targets: Sequence[Sequence[int]]
+    ) -> Sequence[Any]:
+        """Measures targets that do not disturb one another; what was found of each."""
+        ...
+
+    def conclusion(self, data: Any, controls: Controls) -> Conclusion:
+        """What one target's data say."""
+        ...
 
 
 @dataclass(frozen=True)
