@@ -6,9 +6,14 @@ Importing this package registers its environments, as `gymnasium.make` does by i
 
 import gymnasium
 
-_CALIBRATIONS = {"PulseCalibration": "envs.pulse", "CZCalibration": "envs.cz"}
+CALIBRATIONS = {
+    "PulseCalibration": "envs.pulse",
+    "CZCalibration": "envs.cz",
+    "ECRCalibration": "envs.ecr",
+    "ReadoutCalibration": "envs.readout",
+}
 
-for _name, _module in _CALIBRATIONS.items():
+for _name, _module in CALIBRATIONS.items():
     gymnasium.register(
         f"syndrift/{_name}-v0",
         entry_point=f"{_module}:{_name}",

@@ -64,11 +64,11 @@ class CalibrationConfig(BaseModel):
 class Rules:
     """What is seen and what a move does: the same for training and for a device in the lab.
 
-    An action [K + 1] in [−1, 1] moves each knob by that share of its reach, over the number of
-    repetitions that were last looked at; its last entry chooses the next repetitions: as many,
-    half or a quarter, twice or four times as many. An observation is the share of ones of each
-    circuit [C]; with `estimates`, what moves these suggest [K]; how long the blocks were, and how
-    far the episode is: all in [−1, 1].
+    An action [K + 1] in [−1, 1] is made of that share of each of the game's full moves, over the
+    number of repetitions that were last looked at; its last entry chooses the next repetitions: as
+    many, half or a quarter, twice or four times as many. An observation is the share of ones of
+    each circuit [C]; with `estimates`, what moves these suggest [K]; how long the blocks were, and
+    how far the episode is: all in [−1, 1].
     """
 
     def __init__(self, game: Game, config: CalibrationConfig) -> None:
@@ -92,12 +92,13 @@ class Rules:
         """How well one look tells each knob, one standard deviation in its unit, [B, K]."""
         share = ones / self.config.shots
         moves = self._estimates.uncertainties(share, doublings, self.config.shots)
-        return moves * self.game.reach / 2.0 ** doublings[:, None]
+        in_units = np.sqrt(moves**2 @ self.game.moves**2)
+        return in_units / 2.0 ** doublings[:, None]
 
     def moved(self, settings: Array, doublings: Numbers, actions: Array) -> tuple[Array, Numbers]:
         """The settings [B, K] and lengths [B] after actions [B, K + 1]."""
         actions = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
-        moves = actions[:, :-1] * self.game.reach / 2.0 ** doublings[:, None]
+        moves = actions[:, :-1] @ self.game.moves / 2.0 ** doublings[:, None]
         longer = np.rint(2 * actions[:, -1]).astype(np.int64)
         lengths = np.clip(doublings + longer, 0, self.game.longest)
         return self.game.within_bounds(settings + moves), lengths

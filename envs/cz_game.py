@@ -31,6 +31,7 @@ _QUBIT = ("frequency_ghz", "anharmonicity_mhz", "t1_us", "t2_us", "thermal_popul
 _GIVEN = ("drive_ghz", "sx_amplitude", "sx_drag_ns", "x_amplitude", "x_drag_ns", "x_phase_rad")
 _STOCK = 256  # readout lines
 _TYPICAL = 64  # pairs to which the half pulse is fitted
+_SLOPE_STEP = 0.01  # of a full move
 _AT_ONCE = 128  # pairs in one call: more no longer fit the cache
 
 # What a one-qubit calibration leaves, one standard deviation each, cut at three: in the middle, X
@@ -63,6 +64,7 @@ class CZGame:
             raise ValueError(f"the entangler must be cz, got {devices.entangler}: set it to cz")
         self.devices = devices
         self.reach = _reach(devices)
+        self.moves = _moves(devices, self.reach)
         cycle_ns = float(_cycle_ns(devices.pair.coupling_mhz.mean))
         self._offset_ns = cycle_ns / 8  # an eighth of a turn, twice
         self._lengths_ns = (2 * RAMP_NS + self._offset_ns, 2 * cycle_ns + 2 * RAMP_NS)
@@ -192,6 +194,20 @@ def _textbook(physics: Physics) -> Array:
     """First-order amplitude and length of the coupler pulse, [2, B], as a device begins with."""
     height = np.sqrt(_distance_mhz(physics) / physics["flux_mhz"])
     return np.stack([height, _cycle_ns(physics["coupling_mhz"]) + RAMP_NS])
+
+
+def _moves(devices: DeviceConfig, reach: Array) -> Array:
+    """Full moves: height and length take back the phases by which they turn the mean pair."""
+    mean = _drawn_pairs(without_spread(devices), 1, np.random.default_rng(0))
+    best = best_settings(_coupled_pair(mean))
+    found = np.diag(reach)
+    for knob in range(2):
+        step = np.zeros((2, 1))
+        step[knob] = _SLOPE_STEP * reach[knob]
+        ends = [np.asarray(_virtual_z(mean, *(best + sign * step)))[:, 0] for sign in (1, -1)]
+        turned = (ends[0] - ends[1] + math.pi) % (2 * math.pi) - math.pi
+        found[knob, 2:] = turned / (2 * _SLOPE_STEP)
+    return found
 
 
 def _varied(config: DeviceConfig) -> DeviceConfig:

@@ -36,7 +36,7 @@ class Estimates:
         many = {name: np.repeat(values, 2 * knobs) for name, values in physics.items()}
         weights = []
         for k in lengths:
-            moved = settings + turned * game.reach / 2**k
+            moved = settings + turned @ game.moves / 2**k
             seen = game.chances(many, moved, np.full((2 * knobs, 1), k))[:, 0]
             slopes = (seen[:knobs] - seen[knobs:]).T / (2 * _STEP)  # [C, K]
             weights.append(np.linalg.solve(slopes.T @ slopes + _RIDGE * np.eye(knobs), slopes.T))

@@ -23,12 +23,14 @@ class Game(Protocol):
 
     Settings are [B, K] in the order of `knobs`. One look measures the C `circuits`, in each of
     which a block is repeated 2^k times; `ideal` [C] are the chances of the counted outcomes where
-    all gates are perfect, whatever the repetitions. `reach` [K] is how far a full move of each knob
-    goes after one repetition; after n repetitions it goes an n-th of that.
+    all gates are perfect, whatever the repetitions. `moves` [K, K] are the full moves after one
+    repetition, a row each: mostly of one knob, by its `reach` [K], with what other knobs must do to
+    leave the rest of the gate as it was. After n repetitions a move goes an n-th of that.
     """
 
     knobs: tuple[str, ...]
     reach: Array
+    moves: Array
     circuits: tuple[str, ...]
     ideal: Array
     longest: int  # blocks are repeated 2^longest times at most

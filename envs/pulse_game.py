@@ -47,6 +47,7 @@ class PulseGame:
                               "x.drag_ns", "x.phase_rad")  # fmt: skip
     # About 0.6 rad a gate each, but for DRAG of X and the axis: as far as they may be off.
     reach = np.array([3e-3, 0.05, 4.0, 0.05, 2.5, math.pi / 2])
+    moves = np.diag(reach)
     circuits: tuple[str, ...] = tuple(one.name for one in SEQUENCES)
     longest = 6
     width = 1

@@ -11,7 +11,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 from envs.game import HIDDEN
 
-CALIBRATIONS = ("PulseCalibration", "CZCalibration")
+CALIBRATIONS = ("PulseCalibration", "CZCalibration", "ECRCalibration", "ReadoutCalibration")
 
 
 def vector(name: str, count: int, **keywords: Any) -> Any:
