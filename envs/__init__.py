@@ -11,6 +11,7 @@ CALIBRATIONS = {
     "CZCalibration": "envs.cz",
     "ECRCalibration": "envs.ecr",
     "ReadoutCalibration": "envs.readout",
+    "DeviceCalibration": "envs.device",
 }
 
 for _name, _module in CALIBRATIONS.items():

@@ -103,7 +103,8 @@ class CZGame:
         """The pulses that the circuits play beside the CZ, as they suit pairs like these."""
         if self._words is None:  # not while an environment is only described
             typical = _drawn_pairs(_varied(self.devices), _TYPICAL, np.random.default_rng(_TYPICAL))
-            half, _ = fitted_half_pulse(_coupled_pair(typical))
+            with one_thread():
+                half, _ = fitted_half_pulse(_coupled_pair(typical))
             self._words = CouplerWords(half, self._offset_ns)
         return self._words
 
@@ -196,6 +197,7 @@ def _textbook(physics: Physics) -> Array:
     return np.stack([height, _cycle_ns(physics["coupling_mhz"]) + RAMP_NS])
 
 
+@one_thread()
 def _moves(devices: DeviceConfig, reach: Array) -> Array:
     """Full moves: height and length take back the phases by which they turn the mean pair."""
     mean = _drawn_pairs(without_spread(devices), 1, np.random.default_rng(0))

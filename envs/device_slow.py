@@ -1,0 +1,70 @@
+"""The slow path, as a check: a drawn device and its looks on Qiskit's backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qiskit.circuit import QuantumCircuit
+
+from calib.controls import Knob, Update
+from calib.device import Device
+from calib.device_config import DeviceConfig
+from envs.device_game import DeviceGame
+from envs.device_looks import Experiment, Target
+from envs.drawn_device import drawn_device
+from envs.game import Array, Physics, without_spread
+
+
+def as_device(game: DeviceGame, physics: Physics, settings: Array, row: int, seed: int) -> Device:
+    """One of the game's devices as it is now: coupled, without drift and ZZ between idle qubits."""
+    still = game.devices.model_copy(update={"drift": ()})
+    coupled = {"coupling_mhz", "flux_mhz"}
+    values = {name: each[row] for name, each in physics.items()}
+    qubits = [{name: each[qubit] for name, each in values.items() if name not in coupled}
+              for qubit in range(game.qubits)]  # fmt: skip
+    lone = drawn_device(still, qubits, {}, seed=seed)
+    pairs = {f"{a}-{b}": {"zz_khz": 0.0, **{name: float(values[name][number]) for name in coupled}}
+             for number, (a, b) in enumerate(game.pairs)}  # fmt: skip
+    table: dict[str, Any] = without_spread(still).model_dump(exclude={"pair"}) | {
+        "seed": seed, "pairs": pairs, "qubits": lone.config.qubits,
+    }  # fmt: skip
+    device = Device(DeviceConfig.model_validate(table))
+    in_force = dict(lone.controls.items()) | _knobs(game, settings[row])
+    device.controls.apply([Update(knob, value, None, "drawn") for knob, value in in_force.items()])
+    return device
+
+
+def look(
+    game: DeviceGame, device: Device, experiment: Experiment, lengths: Mapping[Target, int]
+) -> list[QuantumCircuit]:
+    """An experiment's circuits on these targets at once, with their lengths as powers of two.
+
+    The classical bits are the targets', in order.
+    """
+    alone = [
+        game.of(target).qiskit_circuits(device.controls, target, 2**k)
+        for target, k in lengths.items()
+    ]
+    return [
+        _together(device.qubits, list(lengths), [circuits[number] for circuits in alone])
+        for number in experiment.circuits
+    ]
+
+
+def _together(
+    qubits: int, targets: Sequence[Target], circuits: Sequence[QuantumCircuit]
+) -> QuantumCircuit:
+    whole = QuantumCircuit(qubits, len(targets))
+    for bit, (target, circuit) in enumerate(zip(targets, circuits, strict=True)):
+        whole.compose(circuit, list(target), [bit], inplace=True)
+    return whole
+
+
+def _knobs(game: DeviceGame, settings: Array) -> dict[Knob, float]:
+    """The settings [T, K] of one device, by knob."""
+    return {
+        Knob(name, target): float(settings[number, column])
+        for number, target in enumerate(game.targets)
+        for column, name in enumerate(game.of(target).knobs)
+    }
