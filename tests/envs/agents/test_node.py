@@ -119,5 +119,5 @@ def test_the_graph_has_an_agent_in_the_place_of_what_it_does() -> None:
 
 
 def test_an_agent_that_is_not_there_is_named() -> None:
-    with pytest.raises(ValueError, match="no agent 'nobody': it is neither a folder nor one that is"):
+    with pytest.raises(ValueError, match="no agent 'nobody': it is neither a folder nor one"):
         find_agent("nobody")
