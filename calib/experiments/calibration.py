@@ -76,6 +76,11 @@ class Calibrates(Protocol):
         ...
 
     @property
+    def unit(self) -> str:
+        """Of the deviation."""
+        ...
+
+    @property
     def tolerance(self) -> float:
         """The deviation that needs no correction."""
         ...

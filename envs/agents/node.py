@@ -51,6 +51,7 @@ class AgentCalibration:
     game: QiskitGame
     tolerance: float = 0.06
     shots: int = 64
+    unit: str = "score"
 
     @property
     def width(self) -> int:
@@ -92,7 +93,7 @@ class AgentCalibration:
     def conclusion(self, data: Tried, controls: Controls) -> Conclusion:
         """The score before; and the agent's settings, where these measured better."""
         trusted = math.isfinite(data.before[0])
-        deviation = Deviation(*data.before, "score", trusted)
+        deviation = Deviation(*data.before, self.unit, trusted)
         if data.settings is None or data.after is None or data.uncertainties is None:
             return Conclusion(deviation, ())
         if not data.after[0] < data.before[0]:
