@@ -53,7 +53,7 @@ class CampaignConfig(BaseModel):
     agents: tuple[str, ...] = Field(
         default=(),
         description="trained agents that do the work of experiments: shipped ones by their names "
-        "(pulse, cz), others by their folders",
+        "(pulse), others by their folders",
     )
     every_minutes: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="device time between two looks at it"
@@ -118,7 +118,10 @@ def run_campaign(
     met = history.changes(history_name(config.device))[0].utc.isoformat()
     journal.begin(Begun(met, tuple(gate_errors(device))))
     device.advance(max(0.0, journal.device_time_s - device.time_s))
-    nodes = standard_nodes(config.device.entangler) if nodes is None else nodes
+    if nodes is None:
+        if config.agents:
+            raise ValueError("agents: give the `nodes` that `envs.agents.graph` makes of them")
+        nodes = standard_nodes(config.device.entangler)
     routine = _routine(device, history, run, journal, nodes)
     names, duration_s = list(routine.nodes), config.hours * 3600
     share = _BRING_UP_S / (_BRING_UP_S + duration_s)  # of the progress

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from calib.backend import DriftingBackend
 from calib.controls import Update
 from calib.execution import Spent
-from calib.experiments.calibration import Calibrates, Conclusion
+from calib.experiments.calibration import Calibrates, Conclusion, Deviation
 from calib.history_entries import Verdict
 from calib.threads import one_thread
 
@@ -239,9 +239,11 @@ class Routine:
                 self._settle(need, self._unblocked(need, self._beneath(need, lost)))
             due = self._unblocked(name, lost) + off
         for target in due:
-            found = concluded[target].deviation
-            if not found.within(_LARGE * node.calibration.tolerance + 2 * found.uncertainty):
+            if not self._is_noise(node, concluded[target].deviation):
                 self._give_up(name, target)
+
+    def _is_noise(self, node: Node, found: Deviation) -> bool:
+        return found.within(_LARGE * node.calibration.tolerance + 2 * found.uncertainty)
 
     def _give_up(self, name: str, target: Target) -> None:
         self._given_up.add((name, target))
@@ -282,7 +284,8 @@ class Routine:
             verdict = "in tolerance"
         elif not conclusion.updates:
             verdict = "rolled back" if conclusion.rolled_back else "out of tolerance"
-            self._give_up(*key)
+            if not (conclusion.rolled_back and self._is_noise(node, deviation)):
+                self._give_up(*key)
         else:
             verdict = "corrected" if self._correct(node, target, conclusion) else "not trusted"
         if verdict in ("in tolerance", "corrected"):

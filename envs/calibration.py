@@ -160,7 +160,7 @@ class Calibrations:
         drawn, settings = self.rules.game.draw(count, rng, 0.5**first)
         for name, values in drawn.items():
             self.physics.setdefault(name, np.zeros(self.count))[which] = values
-        self.settings[which] = settings
+        self.settings[which] = self.rules.game.within_bounds(settings)
         self.doublings[which] = np.minimum(first, self.rules.game.longest)
         self.looks[which] = 0
         self._look(which, rng)

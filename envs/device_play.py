@@ -65,7 +65,9 @@ class Upkeeps:
         self._looked_s[which], self._off[which] = -self.rules.config.budget_s, 1.0
         self._pass(np.zeros(self.count), rng)
         nothing = np.zeros((self.count, len(game.targets), game.circuits), dtype=np.int64)
+        off = self._off
         self._observation[which] = self._see(nothing)[which]
+        self._off = off  # of the others, what they have seen still holds
         return self._observation.copy()
 
     def step(self, actions: Array, rng: np.random.Generator) -> Seen:

@@ -33,6 +33,8 @@ def settings_changed(
     """The knobs that the steps of a run were about, in the order of the first of them."""
     from calib.controls import Knob
 
+    if device not in history.devices():
+        return []
     names = {node.name: node.calibration.knobs for node in nodes}
     last: dict[Knob, Step] = {}
     for step in steps:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# Training draws seeds below this; what an agent is judged on, here and in benchmarks, comes from
-# seeds at or above it, so that nobody is ever judged on what was trained on.
+# Training draws seeds below this, and what an agent is judged on in training comes from seeds at or
+# above it, so that nobody is ever judged on what was trained on.
 FIRST_HELD_OUT_SEED = 2**31
 
 

@@ -27,6 +27,7 @@ Target = Sequence[int]
 class Tried:
     """What an agent did to one target: scores before and after (value, one standard deviation),
     and the settings it would hand over, with their standard deviations; none if it tried nothing.
+    `failed` says that its actions were no numbers.
     """
 
     target: tuple[int, ...]
@@ -34,6 +35,7 @@ class Tried:
     after: tuple[float, float] | None = None
     settings: Array | None = None
     uncertainties: Array | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,17 @@ class AgentCalibration:
 
     The guard: first the reward's circuits are measured, at fixed lengths, and within `tolerance`
     nothing is moved. No knob leaves its bounds, nor what a full move may reach from where it began.
-    Afterwards the same circuits are measured again: what is not better by them is rolled back, and
-    counts that no qubit could give are not trusted. `shots` are those of the guard's circuits.
+    Afterwards the same circuits are measured again: what is not better by two standard deviations
+    is rolled back. An action that is no number moves nothing, and is not trusted. `shots` are those
+    of the guard's circuits; with fewer than `full_shots` it is a look, and nothing is tried.
     """
 
     name: str
     agent: Agent
     game: QiskitGame
-    tolerance: float = 0.06
+    tolerance: float = 0.02
     shots: int = 64
+    full_shots: int = 64
     unit: str = "score"
 
     @property
@@ -77,26 +81,27 @@ class AgentCalibration:
         first, seen = bench.settings(), self._guard(bench)
         before = self._scores(seen)
         due = np.array([value > self.tolerance for value, _ in before])
-        if not any(due):
+        if not any(due) or self.shots < self.full_shots:
             return [Tried(t, score) for t, score in zip(bench.targets, before, strict=True)]
         try:
-            settings, uncertainties = self._play(bench, first, self._first_lengths(seen), due)
+            lengths = self._first_lengths(seen)
+            settings, uncertainties, failed = self._play(bench, first, lengths, due)
             after = self._scores(self._guard(bench))
         finally:
             bench.set(first)
         return [
-            Tried(target, score, after[n], settings[n], uncertainties[n]) if due[n]
+            Tried(target, score, after[n], settings[n], uncertainties[n], failed[n]) if due[n]
             else Tried(target, score)
             for n, (target, score) in enumerate(zip(bench.targets, before, strict=True))
         ]  # fmt: skip
 
     def conclusion(self, data: Tried, controls: Controls) -> Conclusion:
         """The score before; and the agent's settings, where these measured better."""
-        trusted = math.isfinite(data.before[0])
-        deviation = Deviation(*data.before, self.unit, trusted)
+        deviation = Deviation(*data.before, self.unit, trusted=not data.failed)
         if data.settings is None or data.after is None or data.uncertainties is None:
             return Conclusion(deviation, ())
-        if not data.after[0] < data.before[0]:
+        gained, sigma = data.before[0] - data.after[0], math.hypot(data.before[1], data.after[1])
+        if data.failed or gained < 2 * sigma:
             return Conclusion(deviation, (), rolled_back=True)
         updates = tuple(
             Update(Knob(name, data.target), float(value), float(sigma), self.name)
@@ -131,10 +136,15 @@ class AgentCalibration:
 
     def _play(
         self, bench: _Bench, first: Array, lengths: Numbers, due: np.ndarray
-    ) -> tuple[Array, Array]:
-        """An episode on all targets; those that are not due stand still."""
+    ) -> tuple[Array, Array, np.ndarray]:
+        """An episode on all targets, those that are not due standing still: the settings, how
+        surely they are known, and where an action was no number.
+        """
         rules = self.rules
-        settings, doublings, memory = first, lengths, None
+        settings, doublings, memory = self.game.within_bounds(first), lengths, None
+        settings = np.where(due[:, None], settings, first)
+        bench.set(settings)
+        failed = np.zeros(len(bench.targets), dtype=bool)
         looks = np.minimum(doublings + 1, rules.config.looks - 1)
         starts = np.ones(len(bench.targets), dtype=bool)
         uncertainties = np.full(first.shape, np.nan)
@@ -143,6 +153,8 @@ class AgentCalibration:
             seen = rules.observation(ones, doublings, looks)
             uncertainties = rules.uncertainties(ones, doublings)
             actions, memory = self.agent.act(seen, memory, starts)
+            failed |= ~np.isfinite(actions).all(axis=1)
+            actions = np.nan_to_num(actions, posinf=0.0, neginf=0.0)
             playing = due & (looks < rules.config.looks)
             moved, longer = rules.moved(settings, doublings, actions)
             near = rules.near(moved, first)
@@ -150,7 +162,7 @@ class AgentCalibration:
             doublings = np.where(playing, longer, doublings)
             looks, starts = looks + 1, np.zeros_like(starts)
             bench.set(settings)
-        return settings, uncertainties
+        return settings, uncertainties, failed
 
 
 _SMALL = 0.1

@@ -62,14 +62,16 @@ def test_an_episode_that_ends_begins_anew_with_another_device(name: str):
 
 @pytest.mark.parametrize("name", CALIBRATIONS)
 def test_nothing_that_is_seen_knows_the_truth(name: str):
-    """Two devices of one family and settings that differ only in what no circuit shows."""
+    """From the counts, the length and the time alone, the rules make the whole observation."""
     env = gymnasium.make(f"envs:syndrift/{name}-v0")
     observation, info = env.reset(seed=3)
     assert set(info) == {"shots", HIDDEN}
-    shots = env.unwrapped.play.rules.config.shots  # pyright: ignore[reportAttributeAccessIssue] ours
-    circuits = len(env.unwrapped.play.rules.game.circuits)  # pyright: ignore[reportAttributeAccessIssue] ours
-    ones = (observation[:circuits] + 1) / 2 * shots
+    rules = env.unwrapped.play.rules  # pyright: ignore[reportAttributeAccessIssue] ours
+    ones = (observation[: len(rules.game.circuits)] + 1) / 2 * rules.config.shots
     assert ones == pytest.approx(ones.round(), abs=1e-4)  # counts, and nothing finer
+    if name != "ReadoutCalibration":  # which also shows where clouds lie
+        again = rules.observation(ones.round()[None], np.zeros(1, dtype=int), np.ones(1, dtype=int))
+        np.testing.assert_allclose(again[0], observation, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", CALIBRATIONS)

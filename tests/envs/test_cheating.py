@@ -38,6 +38,7 @@ class Blind(VecEnvWrapper):
         return np.zeros_like(observations), *rest
 
 
+@pytest.mark.slow
 def test_an_agent_without_observations_learns_nothing_that_calibrates() -> None:
     """PPO on constants against random moves: both calibrate nobody; the one that sees does.
 

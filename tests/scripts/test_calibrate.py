@@ -161,7 +161,7 @@ def test_a_runs_folder_is_complete_and_its_recipe_runs_again(done: Done):
     names = {path.name for path in (done.folder / "run").iterdir()}
     pictures = {f"{name}{mode}.{kind}" for name in ("gates", "upkeep") for mode in ("", "-dark")
                 for kind in ("png", "svg")}  # fmt: skip
-    assert names == pictures | {"gates.csv", "upkeep.csv", "steps.csv", "looks.csv",
+    assert names == pictures | {"gates.csv", "upkeep.csv", "steps.csv", "looks.csv", "settings.csv",
                                 "calibration.json", "config.toml", "manifest.json",
                                 "journal.jsonl"}  # fmt: skip
     resolved = load(done.folder / "run/config.toml", CampaignConfig)

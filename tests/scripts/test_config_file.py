@@ -28,7 +28,7 @@ def test_a_wrong_override_is_answered_with_a_key_of_this_file(table: dict[str, A
     [
         (CampaignConfig, {"seed": 7}, "unknown key `seed`; did you mean `device.seed`?"),
         (CampaignConfig, {"hour": 7}, "unknown key `hour`; did you mean `hours`?"),
-        (CampaignConfig, {"zzz": 7}, "unknown key `zzz`; Valid keys here: device,"),
+        (CampaignConfig, {"zzz": 7}, "unknown key `zzz`; Valid keys here: agents,"),
         (
             CampaignConfig,
             {"device": {"rabi_mhz": 7}},

@@ -1,5 +1,6 @@
 """A trained agent as a node of the routine: what it sets, and what its guard refuses."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def test_the_shipped_agent_calibrates_qubits_that_it_has_never_seen() -> None:
 
 
 def test_what_is_within_tolerance_is_left_alone() -> None:
-    device = qubits(1, amplitude=0, frequency_mhz=0, drag_ns=0, axis_rad=0)
+    device = qubits(1)
+    routine_of(device, find_agent("pulse")).maintain()
     before = dict(device.controls)
     log = routine_of(device, find_agent("pulse")).maintain()
     assert [step.verdict for step in log.steps] == ["in tolerance"]
@@ -90,6 +92,33 @@ def test_no_knob_leaves_what_a_full_move_reaches(monkeypatch: pytest.MonkeyPatch
             assert max(np.abs(values)) <= 1
         if not name.endswith("_rad"):
             assert max(abs(value - first[Knob(name, (0,))]) for value in values) <= 1.001 * reach
+
+
+def test_an_action_that_is_no_number_is_not_trusted() -> None:
+    device = qubits(1)
+    before = dict(device.controls)
+    log = routine_of(device, Stubborn(float("nan"))).maintain()
+    assert {step.verdict for step in log.steps} == {"not trusted"}
+    assert dict(device.controls) == before
+
+
+@pytest.mark.parametrize("axis_rad", [-2.8, 2.0])
+def test_an_axis_beyond_a_quarter_turn_is_taken_as_its_opposite(axis_rad: float) -> None:
+    """X about an axis and about its opposite are one gate: training knows the nearer one alone."""
+    device = qubits(1)
+    device.controls[Knob("x.phase_rad", (0,))] = axis_rad
+    log = routine_of(device, find_agent("pulse")).maintain()
+    assert not log.failed
+    assert max(error.ratio for error in gate_errors(device)) < 1.2
+
+
+def test_a_look_with_fewer_shots_tries_nothing() -> None:
+    device = qubits(1)
+    calibration = replace(agent_calibration(find_agent("pulse")), shots=16)
+    (tried,) = calibration.run(DriftingBackend(device), device.controls, [(0,)])
+    assert tried.settings is None
+    assert tried.before[0] > calibration.tolerance
+    assert calibration.conclusion(tried, device.controls).updates == ()
 
 
 def test_settings_are_as_before_when_the_agent_is_interrupted() -> None:
