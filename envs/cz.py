@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from envs.calibration import CalibrationConfig
+from envs.calibration import CalibrationConfig, Calibrations, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
 from envs.cz_game import CZGame
+from envs.played_env import at_least_one
 
 
 class CZCalibration(CalibrationEnv):
@@ -14,7 +15,7 @@ class CZCalibration(CalibrationEnv):
 
     def __init__(self, config: CalibrationConfig | dict[str, Any] | None = None) -> None:
         config = CalibrationConfig.model_validate(config or {})
-        super().__init__(CZGame(config.devices), config)
+        super().__init__(Calibrations(Rules(CZGame(config.devices), config), 1))
 
 
 class CZCalibrationVector(CalibrationVectorEnv):
@@ -27,4 +28,5 @@ class CZCalibrationVector(CalibrationVectorEnv):
         judged: bool = False,
     ) -> None:
         config = CalibrationConfig.model_validate(config or {})
-        super().__init__(CZGame(config.devices), config, num_envs, judged)
+        rules = Rules(CZGame(config.devices), config)
+        super().__init__(Calibrations(rules, at_least_one(num_envs)), num_envs, judged)

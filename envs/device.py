@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
 
-from envs.calibration import Floats
 from envs.device_play import Upkeeps
 from envs.device_upkeep import UpkeepConfig, UpkeepRules
-from envs.game import HIDDEN, Array
+from envs.game import HIDDEN
+from envs.played_env import PlayedEnv, PlayedVectorEnv, at_least_one
 
 
 def _rules(config: UpkeepConfig | dict[str, Any] | None) -> UpkeepRules:
     return UpkeepRules(UpkeepConfig.model_validate(config or {}))
 
 
-def _spaces(rules: UpkeepRules) -> tuple[gym.spaces.Box, gym.spaces.Box]:
-    """What is seen, and what is done: both in [−1, 1]."""
-    shapes = (rules.observations,), (rules.actions,)
-    seen, done = (gym.spaces.Box(-1.0, 1.0, shape, np.float32) for shape in shapes)
-    return seen, done
-
-
-class DeviceCalibration(gym.Env[Floats, Floats]):
+class DeviceCalibration(PlayedEnv[Upkeeps]):
     """One device that is drawn anew in each episode and drifts; see `UpkeepRules`.
 
     `config` is an `UpkeepConfig` or a table. A step is one job: an experiment of the agent's choice
@@ -41,25 +30,8 @@ class DeviceCalibration(gym.Env[Floats, Floats]):
     the truth, which is for judging alone.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 as Gymnasium declares it: of instances
-
     def __init__(self, config: UpkeepConfig | dict[str, Any] | None = None) -> None:
-        self.play = Upkeeps(_rules(config), 1)
-        seen, done = _spaces(self.play.rules)
-        self.observation_space = cast("gym.spaces.Space[Floats]", seen)
-        self.action_space = cast("gym.spaces.Space[Floats]", done)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Floats, dict[str, Any]]:
-        """A new device, of which nothing was seen."""
-        super().reset(seed=seed)
-        return self.play.begin(np.ones(1, dtype=bool), self.np_random)[0], self._info()
-
-    def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
-        """Moves the knobs of what was looked at, and measures what was chosen."""
-        seen = self.play.step(np.asarray(action, dtype=np.float64)[None], self.np_random)
-        return seen.observation[0], float(seen.reward[0]), bool(seen.done[0]), False, self._info()
+        super().__init__(Upkeeps(_rules(config), 1))
 
     def _info(self) -> dict[str, Any]:
         play, game = self.play, self.play.rules.game
@@ -71,7 +43,7 @@ class DeviceCalibration(gym.Env[Floats, Floats]):
                 HIDDEN: truth}  # fmt: skip
 
 
-class DeviceCalibrationVector(VectorEnv[Floats, Floats, NDArray[Any]]):
+class DeviceCalibrationVector(PlayedVectorEnv[Upkeeps]):
     """The same for `num_envs` devices at once; an episode that ends begins anew at once.
 
     Infos are arrays: `shots` and `device_time_s`, and under `hidden` the physics [num_envs, Q or P]
@@ -80,45 +52,13 @@ class DeviceCalibrationVector(VectorEnv[Floats, Floats, NDArray[Any]]):
     `final_obs` and `final_info`.
     """
 
-    metadata = {  # noqa: RUF012 as Gymnasium declares it: of instances
-        "render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP,
-    }  # fmt: skip
-
     def __init__(
         self,
         num_envs: int = 1,
         config: UpkeepConfig | dict[str, Any] | None = None,
         judged: bool = False,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
-        self.num_envs, self.judged = num_envs, judged
-        self.play = Upkeeps(_rules(config), num_envs)
-        self.single_observation_space, self.single_action_space = _spaces(self.play.rules)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Floats, dict[str, Any]]:
-        """New devices everywhere, drawn from one generator; `seed` is a number."""
-        if isinstance(seed, list):
-            raise ValueError("seed must be one number: all devices are drawn from one generator")
-        super().reset(seed=seed)
-        return self.play.begin(np.ones(self.num_envs, dtype=bool), self.np_random), self._info()
-
-    def step(
-        self, actions: Floats
-    ) -> tuple[Floats, Array, NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """One job on each device; where an episode ended, a new one has begun."""
-        seen = self.play.step(np.asarray(actions, dtype=np.float64), self.np_random)
-        observation, info = seen.observation, self._info()
-        if seen.done.any():
-            last = {"final_obs": observation, "_final_obs": seen.done,
-                    "final_info": info, "_final_info": seen.done}  # fmt: skip
-            observation = self.play.begin(seen.done, self.np_random)
-            info = self._info() | last
-        return observation, seen.reward, seen.done, np.zeros_like(seen.done), info
+        super().__init__(Upkeeps(_rules(config), at_least_one(num_envs)), num_envs, judged)
 
     def _info(self) -> dict[str, Any]:
         play, everywhere = self.play, np.ones(self.num_envs, dtype=bool)

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from calib.device_config import DeviceConfig
-from envs.calibration import CalibrationConfig
+from envs.calibration import CalibrationConfig, Calibrations, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
 from envs.ecr_game import ECRGame
+from envs.played_env import at_least_one
 
 
 class ECRConfig(CalibrationConfig):
@@ -31,7 +32,7 @@ class ECRCalibration(CalibrationEnv):
 
     def __init__(self, config: ECRConfig | dict[str, Any] | None = None) -> None:
         config = ECRConfig.model_validate(config or {})
-        super().__init__(ECRGame(config.devices), config)
+        super().__init__(Calibrations(Rules(ECRGame(config.devices), config), 1))
 
 
 class ECRCalibrationVector(CalibrationVectorEnv):
@@ -44,4 +45,5 @@ class ECRCalibrationVector(CalibrationVectorEnv):
         judged: bool = False,
     ) -> None:
         config = ECRConfig.model_validate(config or {})
-        super().__init__(ECRGame(config.devices), config, num_envs, judged)
+        rules = Rules(ECRGame(config.devices), config)
+        super().__init__(Calibrations(rules, at_least_one(num_envs)), num_envs, judged)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from envs.calibration import CalibrationConfig
+from envs.calibration import CalibrationConfig, Calibrations, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
+from envs.played_env import at_least_one
 from envs.pulse_game import PulseGame
 from envs.qiskit_laboratory import laboratory
 
@@ -24,7 +25,7 @@ class PulseCalibration(CalibrationEnv):
     ) -> None:
         config = CalibrationConfig.model_validate(config or {})
         game = PulseGame(config.devices)
-        super().__init__(game, config, laboratory(game, stack))
+        super().__init__(Calibrations(Rules(game, config), 1, laboratory(game, stack)))
 
 
 class PulseCalibrationVector(CalibrationVectorEnv):
@@ -37,4 +38,5 @@ class PulseCalibrationVector(CalibrationVectorEnv):
         judged: bool = False,
     ) -> None:
         config = CalibrationConfig.model_validate(config or {})
-        super().__init__(PulseGame(config.devices), config, num_envs, judged)
+        rules = Rules(PulseGame(config.devices), config)
+        super().__init__(Calibrations(rules, at_least_one(num_envs)), num_envs, judged)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from envs.calibration import CalibrationConfig, Calibrations, Floats, Rules
-from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv, spaces
+from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
 from envs.game import Array, Numbers
+from envs.played_env import at_least_one
 from envs.readout_game import ReadoutGame
 from envs.readout_shots import Clouds
 from envs.rewards import Reward
@@ -131,9 +131,7 @@ class ReadoutCalibration(CalibrationEnv):
     """One readout, drawn anew in each episode; `config` is a `ReadoutConfig` or a table."""
 
     def __init__(self, config: ReadoutConfig | dict[str, Any] | None = None) -> None:
-        self.play = ReadoutCalibrations(_rules(config), 1)
-        made: Any = spaces(self.play.rules)  # a Box may hold any numbers, as it is typed
-        self.observation_space, self.action_space = made
+        super().__init__(ReadoutCalibrations(_rules(config), 1))
 
 
 class ReadoutCalibrationVector(CalibrationVectorEnv):
@@ -145,10 +143,5 @@ class ReadoutCalibrationVector(CalibrationVectorEnv):
         config: ReadoutConfig | dict[str, Any] | None = None,
         judged: bool = False,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
-        self.num_envs, self.judged = num_envs, judged
-        self.play = ReadoutCalibrations(_rules(config), num_envs)
-        self.single_observation_space, self.single_action_space = spaces(self.play.rules)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        play = ReadoutCalibrations(_rules(config), at_least_one(num_envs))
+        super().__init__(play, num_envs, judged)
