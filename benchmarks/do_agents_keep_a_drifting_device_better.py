@@ -60,7 +60,7 @@ def nodes(who: str, every_s: float) -> Sequence[Node]:
         from envs.agents.graph import nodes_with_agents
         from envs.agents.shipped import find_agent, shipped_agents
 
-        graph = nodes_with_agents("cz", [find_agent(name) for name in shipped_agents()])
+        graph = nodes_with_agents(DeviceConfig(), [find_agent(name) for name in shipped_agents()])
     else:
         graph = standard_nodes("cz")
     return [replace(node, max_age_s=0.9 * every_s) if node.verify else node for node in graph]

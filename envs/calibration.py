@@ -17,6 +17,7 @@ from calib.device_config import DeviceConfig
 from calib.threads import one_thread
 from envs.estimates import Estimates
 from envs.game import Array, Game, Numbers, Physics
+from envs.gauges import Gauge, GaugeGame, gauge_of
 from envs.rewards import Reward
 
 Floats = NDArray[np.float32]
@@ -136,15 +137,25 @@ class Calibrations:
     [False, False]
     """
 
-    def __init__(self, rules: Rules, count: int, laboratory: Laboratory | None = None) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        count: int,
+        laboratory: Laboratory | None = None,
+        laboratory_of: Callable[[GaugeGame], Laboratory] | None = None,
+    ) -> None:
+        """`laboratory_of` makes those for what a reward measures with circuits of its own."""
         self.rules, self.count = rules, count
         self.laboratory = laboratory or batched_laboratory(rules.game)
+        self._gauges = _weighed(rules, laboratory_of or batched_laboratory)
         self.physics: dict[str, Array] = {}
         self.settings = np.zeros((count, len(rules.game.knobs)))
         self.doublings = np.zeros(count, dtype=np.int64)
         self.looks = np.zeros(count, dtype=np.int64)
         self.score = np.zeros(count)
-        self._scored = rules.config.reward.doublings(rules.game.longest)
+        self._scored = np.zeros(0, dtype=np.int64)
+        if "amplified" in rules.config.reward.weights:
+            self._scored = rules.config.reward.doublings(rules.game.longest)
         self._observation = np.zeros((count, rules.observations), dtype=np.float32)
 
     @property
@@ -182,10 +193,46 @@ class Calibrations:
         shots = np.array([config.shots] + [config.reward.shots] * len(self._scored))
         physics = {name: values[which] for name, values in self.physics.items()}
         ones = self.laboratory(physics, self.settings[which], doublings, shots, rng)
-        self.score[which] = config.reward.score(ones[:, 1:], game.ideal)
+        score = np.zeros(len(ones))
+        if len(self._scored):
+            weight = config.reward.weights["amplified"]
+            score += weight * config.reward.score(ones[:, 1:], game.ideal)
+        for gauge in self._gauges:
+            score += gauge.score(physics, self.settings[which], rng)
+        self.score[which] = score
         self.looks[which] += 1
         seen = self.rules.observation(ones[:, 0], self.doublings[which], self.looks[which])
         self._observation[which] = seen
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A gauge in use: measured in its laboratory at these lengths, and weighed in the score."""
+
+    gauge: Gauge
+    lengths: Numbers
+    weight: float
+    reward: Reward
+    laboratory: Laboratory
+
+    def score(self, physics: Physics, settings: Array, rng: np.random.Generator) -> Array:
+        """What it adds to the scores of B devices, [B]."""
+        doublings = np.tile(self.lengths, (len(settings), 1))
+        shots = np.full(len(self.lengths), self.reward.shots)
+        ones = self.laboratory(physics, settings, doublings, shots, rng)
+        return self.weight * self.gauge.score(self.reward, ones)
+
+
+def _weighed(rules: Rules, laboratory_of: Callable[[GaugeGame], Laboratory]) -> list[_Weighed]:
+    """What a reward measures beside the circuits that agents look at."""
+    reward = rules.config.reward
+    found = []
+    for measure, weight in reward.weights.items():
+        if measure != "amplified":
+            gauge = gauge_of(rules.game, measure)
+            lengths = reward.doublings(gauge.game.longest)
+            found.append(_Weighed(gauge, lengths, weight, reward, laboratory_of(gauge.game)))
+    return found
 
 
 def batched_laboratory(game: Game) -> Laboratory:

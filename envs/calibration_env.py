@@ -14,8 +14,9 @@ from envs.played_env import PlayedEnv, PlayedVectorEnv
 class CalibrationEnv(PlayedEnv[Calibrations]):
     """One device that is drawn anew in each episode; see `Rules`.
 
-    `info` has `shots`, what was measured so far in the episode, and under `hidden` the truth, which
-    is for judging alone: the physics, the settings, and each gate's infidelity over its limit.
+    `info` has `shots`, what the agent looked at so far in the episode (the reward's own circuits
+    are not counted), and under `hidden` the truth, which is for judging alone: the physics, the
+    settings, and each gate's infidelity over its limit.
     """
 
     def _info(self) -> dict[str, Any]:

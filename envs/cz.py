@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, Literal
 
 from envs.calibration import CalibrationConfig, Calibrations, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
 from envs.cz_game import CZGame
 from envs.played_env import at_least_one
+from envs.qiskit_laboratory import laboratory
 
 
 class CZCalibration(CalibrationEnv):
-    """One pair, drawn anew in each episode; `config` is a `CalibrationConfig` or a table."""
+    """One pair, drawn anew in each episode; `config` is a `CalibrationConfig` or a table.
 
-    def __init__(self, config: CalibrationConfig | dict[str, Any] | None = None) -> None:
+    `stack` as in `PulseCalibration`.
+    """
+
+    def __init__(
+        self,
+        config: CalibrationConfig | dict[str, Any] | None = None,
+        stack: Literal["batched", "qiskit"] = "batched",
+    ) -> None:
         config = CalibrationConfig.model_validate(config or {})
-        super().__init__(Calibrations(Rules(CZGame(config.devices), config), 1))
+        game = CZGame(config.devices)
+        made = functools.partial(laboratory, stack=stack)
+        super().__init__(Calibrations(Rules(game, config), 1, made(game), made))
 
 
 class CZCalibrationVector(CalibrationVectorEnv):

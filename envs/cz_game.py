@@ -12,31 +12,33 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from torch import Tensor
 
-from calib.controls import Controls
+from calib.controls import Controls, Knob
+from calib.device import Device
 from calib.device_config import DeviceConfig, Spread
 from calib.pair import CoupledPair, CouplerPulse, coupler_unitary, local_phases_rad
-from calib.pulses import rotation_amplitude
 from calib.threads import one_thread
 from calib.truth import drawn
 from envs.coupled_pairs import CoupledPairs, CouplerKnobs, cz_ratios, outcome_chances
 from envs.coupler_words import RAMP_NS, CouplerWords
+from envs.drawn_device import drawn_pair
 from envs.game import Array, Numbers, Physics, without_spread
+from envs.given_pulses import (
+    GIVEN,
+    drawn_qubits,
+    given_pulses,
+    left_over,
+    qubits_of,
+    settings_of,
+)
 from envs.half_pulse import best_settings, fitted_half_pulse
-from envs.lone_qubits import LoneQubits, Settings
 from envs.pair_sequences import PAIR_SEQUENCES
 from envs.readout_lines import READ_ONE, ReadoutLines
 
 _SIDES = ("a", "b")
-_QUBIT = ("frequency_ghz", "anharmonicity_mhz", "t1_us", "t2_us", "thermal_population", "rabi_mhz")
-_GIVEN = ("drive_ghz", "sx_amplitude", "sx_drag_ns", "x_amplitude", "x_drag_ns", "x_phase_rad")
 _STOCK = 256  # readout lines
 _TYPICAL = 64  # pairs to which the half pulse is fitted
 _SLOPE_STEP = 0.01  # of a full move
 _AT_ONCE = 128  # pairs in one call: more no longer fit the cache
-
-# What a one-qubit calibration leaves, one standard deviation each, cut at three: in the middle, X
-# then errs by 1.13 and SX by 1.04 of their coherence limits.
-AMPLITUDE_LEFT, FREQUENCY_LEFT_MHZ, DRAG_LEFT_NS, AXIS_LEFT_RAD = 0.003, 0.02, 0.03, 0.003
 
 
 class CZGame:
@@ -79,8 +81,7 @@ class CZGame:
         for side in _SIDES:
             lines = self._readout().draw(physics[f"t1_us_{side}"], rng)
             physics |= {f"{name}_{side}": values for name, values in lines.items()}
-            off = np.clip(rng.standard_normal((len(_GIVEN), count)), -3, 3)
-            physics |= self._given(physics, side, off)
+            physics |= given_pulses(self.devices, physics, left_over(count, rng), f"_{side}")
         return physics, self._start(physics, rng, share)
 
     def typical(self) -> tuple[Physics, Array]:
@@ -88,7 +89,7 @@ class CZGame:
         mean = CZGame(without_spread(self.devices))
         physics = dict(mean.draw(1, np.random.default_rng(0))[0])
         for side in _SIDES:
-            physics |= self._given(physics, side, np.zeros((len(_GIVEN), 1)))
+            physics |= given_pulses(self.devices, physics, np.zeros((len(GIVEN), 1)), f"_{side}")
         amplitude, duration_ns = best_settings(_coupled_pair(physics))
         phases = _virtual_z(physics, amplitude, duration_ns)
         return physics, np.stack([amplitude, duration_ns, *phases], axis=1)
@@ -115,21 +116,6 @@ class CZGame:
             self._lines = ReadoutLines(config, _STOCK, np.random.default_rng(_STOCK))
         return self._lines
 
-    def _given(self, physics: Physics, side: str, off: Array) -> dict[str, Array]:
-        """The settings of SX and X by the names of `_GIVEN`; `off` counts standard deviations."""
-        timing, envelope = self.devices.timing, self.devices.envelope
-        rabi_mhz = torch.from_numpy(physics[f"rabi_mhz_{side}"])
-        sx, x = (rotation_amplitude(angle, rabi_mhz, timing.one_qubit_ns, envelope).numpy()
-                 for angle in (math.pi / 2, math.pi))  # fmt: skip
-        drag_ns = -0.5 / (2e-3 * math.pi * physics[f"anharmonicity_mhz_{side}"])
-        values = (
-            physics[f"frequency_ghz_{side}"] + 1e-3 * FREQUENCY_LEFT_MHZ * off[0],
-            sx * (1 + AMPLITUDE_LEFT * off[1]), drag_ns + DRAG_LEFT_NS * off[2],
-            x * (1 + AMPLITUDE_LEFT * off[3]), drag_ns + DRAG_LEFT_NS * off[4],
-            AXIS_LEFT_RAD * off[5],
-        )  # fmt: skip
-        return {f"{name}_{side}": value for name, value in zip(_GIVEN, values, strict=True)}
-
     def _start(self, physics: Physics, rng: np.random.Generator, share: Array | float) -> Array:
         start, right = self.devices.start, 1 - np.asarray(share)
         off = share * rng.uniform(-1.0, 1.0, (len(self.knobs), len(physics["flux_mhz"])))
@@ -154,6 +140,12 @@ class CZGame:
             ).numpy()  # fmt: skip
         return found
 
+    def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
+        """A `Device` of one pair, a as qubit 0, with the physics and the settings of one row."""
+        knobs = [Knob(name, (0, 1)) for name in self.knobs]
+        in_force = dict(zip(knobs, settings[row].tolist(), strict=True))
+        return drawn_pair(self.devices, physics, row, in_force, seed=seed)
+
     def qiskit_circuits(
         self, controls: Controls, qubits: tuple[int, ...], repetitions: int
     ) -> list[QuantumCircuit]:
@@ -177,16 +169,14 @@ class CZGame:
         return cz_ratios(self._pairs(physics), _coupler(settings))[:, None].numpy()
 
     def _pairs(self, physics: Physics) -> CoupledPairs:
-        def of(names: tuple[str, ...], side: str) -> list[Tensor]:
-            return [torch.from_numpy(physics[f"{name}_{side}"]) for name in names]
+        def read(side: str) -> Tensor:
+            columns = [torch.from_numpy(physics[f"{name}_{side}"]) for name in READ_ONE]
+            return torch.stack(columns, dim=-1)
 
-        timing, envelope = self.devices.timing, self.devices.envelope
-        qubits = [LoneQubits(*of(_QUBIT, side)) for side in _SIDES]
-        given = [Settings(*of(_GIVEN, side), duration_ns=timing.one_qubit_ns, envelope=envelope)
-                 for side in _SIDES]  # fmt: skip
-        read = [torch.stack(of(READ_ONE, side), dim=-1) for side in _SIDES]
         return CoupledPairs(
-            (qubits[0], qubits[1]), (given[0], given[1]), (read[0], read[1]),
+            (qubits_of(physics, "_a"), qubits_of(physics, "_b")),
+            (settings_of(self.devices, physics, "_a"), settings_of(self.devices, physics, "_b")),
+            (read("a"), read("b")),
             torch.from_numpy(physics["coupling_mhz"]), torch.from_numpy(physics["flux_mhz"]),
         )  # fmt: skip
 
@@ -246,12 +236,9 @@ _TRIES = 50
 
 
 def _any_pairs(config: DeviceConfig, count: int, rng: np.random.Generator) -> dict[str, Array]:
-    physics = {f"{name}_{side}": drawn(getattr(config.qubit, name), count, rng)
-               for side in _SIDES for name in _QUBIT}  # fmt: skip
+    physics = {f"{name}_{side}": values for side in _SIDES
+               for name, values in drawn_qubits(config, count, rng).items()}  # fmt: skip
     physics["frequency_ghz_a"] += drawn(config.qubit.group_step_ghz, count, rng)
-    for side in _SIDES:
-        most_us = 2 * physics[f"t1_us_{side}"]
-        physics[f"t2_us_{side}"] = np.minimum(physics[f"t2_us_{side}"], most_us)
     return physics | {name: drawn(getattr(config.pair, name), count, rng)
                       for name in ("coupling_mhz", "flux_mhz")}  # fmt: skip
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from qiskit.circuit import QuantumCircuit
 
-from calib.controls import Knob, Update
+from calib.controls import Knob
 from calib.device import Device
-from calib.device_config import DeviceConfig
 from envs.device_game import DeviceGame
 from envs.device_looks import Experiment, Target
 from envs.drawn_device import drawn_device
-from envs.game import Array, Physics, without_spread
+from envs.game import Array, Physics
 
 
 def as_device(game: DeviceGame, physics: Physics, settings: Array, row: int, seed: int) -> Device:
@@ -23,16 +21,9 @@ def as_device(game: DeviceGame, physics: Physics, settings: Array, row: int, see
     values = {name: each[row] for name, each in physics.items()}
     qubits = [{name: each[qubit] for name, each in values.items() if name not in coupled}
               for qubit in range(game.qubits)]  # fmt: skip
-    lone = drawn_device(still, qubits, {}, seed=seed)
-    pairs = {f"{a}-{b}": {"zz_khz": 0.0, **{name: float(values[name][number]) for name in coupled}}
-             for number, (a, b) in enumerate(game.pairs)}  # fmt: skip
-    table: dict[str, Any] = without_spread(still).model_dump(exclude={"pair"}) | {
-        "seed": seed, "pairs": pairs, "qubits": lone.config.qubits,
-    }  # fmt: skip
-    device = Device(DeviceConfig.model_validate(table))
-    in_force = dict(lone.controls.items()) | _knobs(game, settings[row])
-    device.controls.apply([Update(knob, value, None, "drawn") for knob, value in in_force.items()])
-    return device
+    pairs = {pair: {"zz_khz": 0.0, **{name: float(values[name][number]) for name in coupled}}
+             for number, pair in enumerate(game.pairs)}  # fmt: skip
+    return drawn_device(still, qubits, _knobs(game, settings[row]), seed=seed, pairs=pairs)
 
 
 def look(

@@ -82,6 +82,8 @@ class UpkeepConfig(BaseModel):
     def _check_reward(cls, reward: Reward) -> Reward:
         if reward.form != "level":
             raise ValueError("reward.form must be level: a step is paid by the time that it takes")
+        if reward.weights != {"amplified": 1.0}:
+            raise ValueError(f"reward.measures must be amplified here, got {reward.measures}")
         return reward
 
     @field_validator("devices")

@@ -10,42 +10,80 @@ from calib.controls import Knob, Update
 from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.readout import Discriminator, ReadoutPulse
-from calib.truth import QUBIT_PARAMETERS, resonator
-from envs.game import Physics, without_spread
+from calib.topology import Pair
+from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, resonator
+from envs.game import Array, Physics, without_spread
+from envs.given_pulses import GIVEN
+
+# What a drawn qubit has in force, where the game that drew it gives it.
+_IN_FORCE = {
+    **GIVEN,
+    "readout_amplitude": "readout.amplitude",
+    "readout_ghz": "readout.frequency_ghz",
+}
 
 
 def drawn_device(
-    family: DeviceConfig, qubits: Sequence[Physics], settings: Mapping[Knob, float], *, seed: int
-) -> Device:
-    """A device of these uncoupled qubits, one number a name each, with these settings in force.
+    family: DeviceConfig, qubits: Sequence[Mapping[str, Array | float]],
+    settings: Mapping[Knob, float], *, seed: int,
+    pairs: Mapping[Pair, Mapping[str, float]] | None = None,
+) -> Device:  # fmt: skip
+    """A device of these qubits, one number a name each, with these settings in force.
 
-    Readout has the tone of the drawn qubit and the line midway between its clouds.
+    `pairs` are those that are coupled, with their physics; none if not given. What a qubit lacks is
+    the family's mean, its settings the textbook's. Readout has the line midway between the clouds.
     """
-    values = {
-        number: {name: float(physics[name]) for name in QUBIT_PARAMETERS}
+    coupled = pairs or {}
+    of_qubits = {
+        number: {name: float(physics[name]) for name in QUBIT_PARAMETERS if name in physics}
         for number, physics in enumerate(qubits)
     }
-    lone = {"kind": "couplings", "qubits": len(qubits), "pairs": []}
+    of_pairs = {f"{a}-{b}": dict(values) for (a, b), values in coupled.items()}
+    graph = {"kind": "couplings", "qubits": len(qubits), "pairs": list(coupled)}
     config = without_spread(family).model_dump(exclude={"pair"}) | {
-        "seed": seed, "topology": lone, "qubits": values,
+        "seed": seed, "topology": graph, "qubits": of_qubits, "pairs": of_pairs,
     }  # fmt: skip
     device = Device(DeviceConfig.model_validate(config))
-    in_force = dict(settings)
-    for number, physics in enumerate(qubits):
-        in_force |= _readout(device, number, physics)
-    updates = [Update(knob, value, None, "drawn") for knob, value in in_force.items()]
-    device.controls.apply(updates)
+    in_force = {
+        Knob(knob, (number,)): float(physics[name])
+        for number, physics in enumerate(qubits)
+        for name, knob in _IN_FORCE.items()
+        if name in physics
+    }
+    _apply(device, in_force | dict(settings))
+    for number in range(len(qubits)):
+        _apply(device, _line(device, number))
     return device
 
 
-def _readout(device: Device, qubit: int, physics: Physics) -> dict[Knob, float]:
-    tone = ReadoutPulse(float(physics["readout_amplitude"]), float(physics["readout_ghz"]),
-                        device.controls.of("readout.duration_ns", qubit))  # fmt: skip
+def drawn_pair(
+    family: DeviceConfig, physics: Physics, row: int, settings: Mapping[Knob, float], *, seed: int
+) -> Device:
+    """A device of one pair: the columns that end in _a are qubit 0's, those in _b qubit 1's.
+
+    While nothing is played the pair has no ZZ but what its coupling makes, as in the games.
+    """
+    values = {name: float(column[row]) for name, column in physics.items()}
+    qubits = [
+        {name.removesuffix(side): one for name, one in values.items() if name.endswith(side)}
+        for side in ("_a", "_b")
+    ]
+    pair = {name: values[name] for name in PAIR_PARAMETERS if name in values}
+    if family.entangler == "cz":
+        pair["zz_khz"] = 0.0
+    return drawn_device(family, qubits, settings, seed=seed, pairs={(0, 1): pair})
+
+
+def _line(device: Device, qubit: int) -> dict[Knob, float]:
+    """The line midway between the clouds of the tone in force."""
+    tone = ReadoutPulse(*(device.controls.of(f"readout.{name}", qubit)
+                          for name in ("amplitude", "frequency_ghz", "duration_ns")))  # fmt: skip
     line = Discriminator.midway(resonator(device.truth(), qubit), tone)
-    found = {
-        "readout.amplitude": float(np.asarray(tone.amplitude)),
-        "readout.frequency_ghz": float(np.asarray(tone.frequency_ghz)),
-        "readout.angle_rad": float(np.asarray(line.angle_rad)),
-        "readout.threshold": float(np.asarray(line.threshold)),
+    return {
+        Knob("readout.angle_rad", (qubit,)): float(np.asarray(line.angle_rad)),
+        Knob("readout.threshold", (qubit,)): float(np.asarray(line.threshold)),
     }
-    return {Knob(name, (qubit,)): value for name, value in found.items()}
+
+
+def _apply(device: Device, settings: Mapping[Knob, float]) -> None:
+    device.controls.apply([Update(knob, value, None, "drawn") for knob, value in settings.items()])

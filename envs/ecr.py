@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +12,7 @@ from envs.calibration import CalibrationConfig, Calibrations, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
 from envs.ecr_game import ECRGame
 from envs.played_env import at_least_one
+from envs.qiskit_laboratory import laboratory
 
 
 class ECRConfig(CalibrationConfig):
@@ -28,11 +30,20 @@ class ECRConfig(CalibrationConfig):
 
 
 class ECRCalibration(CalibrationEnv):
-    """One pair, drawn anew in each episode; `config` is an `ECRConfig` or a table."""
+    """One pair, drawn anew in each episode; `config` is an `ECRConfig` or a table.
 
-    def __init__(self, config: ECRConfig | dict[str, Any] | None = None) -> None:
+    `stack` as in `PulseCalibration`.
+    """
+
+    def __init__(
+        self,
+        config: ECRConfig | dict[str, Any] | None = None,
+        stack: Literal["batched", "qiskit"] = "batched",
+    ) -> None:
         config = ECRConfig.model_validate(config or {})
-        super().__init__(Calibrations(Rules(ECRGame(config.devices), config), 1))
+        game = ECRGame(config.devices)
+        made = functools.partial(laboratory, stack=stack)
+        super().__init__(Calibrations(Rules(game, config), 1, made(game), made))
 
 
 class ECRCalibrationVector(CalibrationVectorEnv):

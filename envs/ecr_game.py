@@ -9,12 +9,14 @@ import torch
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
-from calib.controls import Controls
+from calib.controls import Controls, Knob
 from calib.cross_resonance import CrossResonanceTone
+from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.threads import one_thread
 from calib.truth import drawn
 from envs.crossed_pairs import CrossedPairs, ecr_ratios, outcome_chances
+from envs.drawn_device import drawn_pair
 from envs.ecr_errors import best_knobs
 from envs.ecr_knobs import CONTROLS, KNOBS, ROTARY, in_controls, tone_of, wrapped
 from envs.ecr_sequences import ECHO_SEQUENCES, VIEW_SIGNS
@@ -81,10 +83,7 @@ class ECRGame:
         lines = self._readout().draw(physics["t1_us_b"], rng)
         physics |= {f"{name}_b": values for name, values in lines.items()}
         for side in _SIDES:
-            of_side = {name.removesuffix(f"_{side}"): values for name, values in physics.items()
-                       if name.endswith(f"_{side}")}  # fmt: skip
-            given = given_pulses(self.devices, of_side, left_over(count, rng))
-            physics |= {f"{name}_{side}": values for name, values in given.items()}
+            physics |= given_pulses(self.devices, physics, left_over(count, rng), f"_{side}")
         return physics, self._start(physics, rng, np.broadcast_to(share, (count,)))
 
     def typical(self) -> tuple[Physics, Array]:
@@ -92,10 +91,7 @@ class ECRGame:
         mean = ECRGame(without_spread(self.devices))
         physics = dict(mean.draw(1, np.random.default_rng(0))[0])
         for side in _SIDES:
-            of_side = {name.removesuffix(f"_{side}"): values for name, values in physics.items()
-                       if name.endswith(f"_{side}")}  # fmt: skip
-            given = given_pulses(self.devices, of_side, np.zeros((len(GIVEN), 1)))
-            physics |= {f"{name}_{side}": values for name, values in given.items()}
+            physics |= given_pulses(self.devices, physics, np.zeros((len(GIVEN), 1)), f"_{side}")
         return physics, self.best_settings(physics)
 
     def best_settings(self, physics: Physics) -> Array:
@@ -151,6 +147,13 @@ class ECRGame:
     def in_controls(self, settings: Array) -> Array:
         """The same as values of `controls`, [B, 4]."""
         return in_controls(settings)
+
+    def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
+        """A `Device` of one pair, a as qubit 0, with the physics and the settings of one row."""
+        values = (*in_controls(settings)[row].tolist(), float(physics["tone_ns"][row]))
+        knobs = [Knob(name, (0, 1)) for name in (*self.controls, "ecr.duration_ns")]
+        in_force = dict(zip(knobs, values, strict=True))
+        return drawn_pair(self.devices, physics, row, in_force, seed=seed)
 
     def qiskit_circuits(
         self, controls: Controls, qubits: tuple[int, ...], repetitions: int

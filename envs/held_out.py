@@ -11,22 +11,15 @@ from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.readout import Discriminator, ReadoutPulse, assignment_matrix
 from calib.truth import QUBIT_PARAMETERS, resonator
-from envs.cz_game import AMPLITUDE_LEFT, AXIS_LEFT_RAD, DRAG_LEFT_NS, FREQUENCY_LEFT_MHZ, CZGame
+from envs.cz_game import CZGame
 from envs.game import Array, Game, Numbers, Physics
+from envs.given_pulses import GIVEN, given_pulses, left_over
 from envs.pulse_game import PulseGame
 from envs.readout_lines import READ_ONE
 
 # Random numbers of what a one-qubit calibration leaves; a device's own seed draws all else.
 _LEFT = 5
 _SIDES = ("a", "b")
-_GIVEN = {
-    "drive_ghz": "frequency_ghz",
-    "sx_amplitude": "sx.amplitude",
-    "sx_drag_ns": "sx.drag_ns",
-    "x_amplitude": "x.amplitude",
-    "x_drag_ns": "x.drag_ns",
-    "x_phase_rad": "x.phase_rad",
-}
 
 
 def lone_qubit(seed: int) -> Device:
@@ -39,30 +32,20 @@ def lone_qubit(seed: int) -> Device:
 def pair(seed: int) -> Device:
     """A device of two qubits: their X and SX are nearly right, their CZ is off as `Start` says.
 
-    Nearly right: as `envs.cz_game` has it, normal around the textbook's settings.
+    Nearly right: as `envs.given_pulses` has it, normal around the textbook's settings.
     """
     line = {"kind": "line", "qubits": 2}
     table = {"seed": seed, "topology": line, "start": {"readout": False}}
     device = Device(DeviceConfig.model_validate(table))
-    right = {"readout": False, "amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "axis_rad": 0}
-    textbook = Device(DeviceConfig.model_validate(table | {"start": right})).controls
     rng = np.random.default_rng([seed, _LEFT])
     for qubit in range(2):
-        off = np.clip(rng.standard_normal(len(_GIVEN)), -3, 3)
+        physics = {name: values[[qubit]] for name, values in device.truth().qubit.items()}
+        given = given_pulses(device.config, physics, left_over(1, rng))
         device.controls.apply([
-            Update(Knob(name, (qubit,)), _left(name, textbook.of(name, qubit), float(one)), None,
-                   "held out")
-            for name, one in zip(_GIVEN.values(), off, strict=True)
+            Update(Knob(knob, (qubit,)), float(given[name][0]), None, "held out")
+            for name, knob in GIVEN.items()
         ])  # fmt: skip
     return device
-
-
-def _left(name: str, value: float, off: float) -> float:
-    """A setting as a one-qubit calibration leaves it, so many standard deviations off."""
-    if name.endswith("amplitude"):
-        return value * (1 + AMPLITUDE_LEFT * off)
-    sizes = {"frequency_ghz": 1e-3 * FREQUENCY_LEFT_MHZ, "x.phase_rad": AXIS_LEFT_RAD}
-    return value + sizes.get(name, DRAG_LEFT_NS) * off
 
 
 def as_pulses(devices: Sequence[Device]) -> tuple[Physics, Array]:
@@ -81,7 +64,7 @@ def as_pairs(devices: Sequence[Device]) -> tuple[Physics, Array]:
     for device in devices:
         row = {name: float(values[0]) for name, values in device.truth().pair.items()}
         for side, qubit in zip(_SIDES, device.pairs[0], strict=True):
-            given = {name: device.controls.of(knob, qubit) for name, knob in _GIVEN.items()}
+            given = {name: device.controls.of(knob, qubit) for name, knob in GIVEN.items()}
             found = _qubit(device, qubit) | given
             row |= {f"{name}_{side}": value for name, value in found.items()}
         rows.append(row)

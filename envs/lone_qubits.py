@@ -19,6 +19,7 @@ from calib.threads import one_thread
 from calib.transmon import propagator
 from calib.truth import Truth
 from envs.sequences import Pulse, PulseSequence, Word
+from envs.shaped import shaped
 
 _PULSES: tuple[Pulse, ...] = ("sx", "x")
 
@@ -42,7 +43,10 @@ class LoneQubits:
 
 @dataclass(frozen=True)
 class Settings:
-    """The knobs of X and SX, float64, [B] each; the pulses' length and envelope are common."""
+    """The knobs of X and SX, float64, [B] each; the pulses' length and envelope are common.
+
+    `shape` are corrections of their envelopes as in `envs.shaped`, or None.
+    """
 
     frequency_ghz: Tensor
     sx_amplitude: Tensor
@@ -52,6 +56,7 @@ class Settings:
     x_phase_rad: Tensor
     duration_ns: float = 32.0
     envelope: Envelope = "gaussian"
+    shape: Tensor | None = None
 
     @classmethod
     def of(cls, controls: Controls, qubits: int, envelope: Envelope = "gaussian") -> Settings:
@@ -103,23 +108,14 @@ _DIAGONALS = torch.from_numpy(diagonals(3).astype(np.float32))
 def _words(qubits: LoneQubits, settings: Settings) -> dict[Word, Tensor]:
     """The transfer matrices of all pulses and of a wait, [B, 9, 9].
 
-    A DRAG pulse's second half is its first one backwards, with the other quadrature's sign turned:
-    H(T − t) = H(t)*, so that its propagator is the transpose. Decoherence comes before, between and
-    after the halves (Strang): 5e-3 in a probability after 200 pulses.
+    Decoherence comes before, between and after the halves of each pulse (Strang): 5e-3 in a
+    probability after 200 pulses.
     """
     detuning_mhz = 1e3 * (qubits.frequency_ghz - settings.frequency_ghz)
-    height = torch.stack([settings.sx_amplitude, settings.x_amplitude])
-    drag_ns = torch.stack([settings.sx_drag_ns, settings.x_drag_ns])
-    pulse = DragPulse(height, drag_ns, 0.0, 0.0, settings.duration_ns, settings.envelope)
-    samples = pulse.samples(qubits.rabi_mhz)
-    rising = propagator(
-        samples[..., : samples.shape[-1] // 2], dt_ns=pulse.step_ns(), detuning_mhz=detuning_mhz,
-        anharmonicity_mhz=qubits.anharmonicity_mhz,
-    )  # fmt: skip
     phase = torch.stack([torch.zeros_like(settings.x_phase_rad), settings.x_phase_rad])
     axis = torch.exp(1j * phase[..., None] * torch.arange(3))
     first, second = (axis[..., None] * one * axis.conj()[..., None, :]
-                     for one in (rising, rising.mT))  # fmt: skip
+                     for one in _halves(qubits, settings, detuning_mhz))  # fmt: skip
     surroundings = Decoherence(qubits.t1_us, qubits.t2_us, qubits.thermal_population)
     quarter = idle_transfer(settings.duration_ns / 4, surroundings).to(torch.float32)
     played = quarter @ _transfer(second) @ (quarter @ quarter) @ _transfer(first) @ quarter
@@ -129,6 +125,31 @@ def _words(qubits: LoneQubits, settings: Settings) -> dict[Word, Tensor]:
         anharmonicity_mhz=qubits.anharmonicity_mhz,
     ).to(torch.float32)  # fmt: skip
     return words
+
+
+def _halves(qubits: LoneQubits, settings: Settings, detuning_mhz: Tensor) -> tuple[Tensor, Tensor]:
+    """The propagators of both halves of SX and X about the X axis, complex [2, B, 3, 3].
+
+    A DRAG pulse's second half is its first one backwards, with the other quadrature's sign turned:
+    H(T − t) = H(t)*, so that its propagator is the transpose. Not so where its shape was corrected,
+    or where a sample lies in the middle.
+    """
+    height = torch.stack([settings.sx_amplitude, settings.x_amplitude])
+    drag_ns = torch.stack([settings.sx_drag_ns, settings.x_drag_ns])
+    pulse = DragPulse(height, drag_ns, 0.0, 0.0, settings.duration_ns, settings.envelope)
+    samples = pulse.samples(qubits.rabi_mhz)
+
+    def played(part: Tensor) -> Tensor:
+        return propagator(part, dt_ns=pulse.step_ns(), detuning_mhz=detuning_mhz,
+                          anharmonicity_mhz=qubits.anharmonicity_mhz)  # fmt: skip
+
+    middle = samples.shape[-1] // 2
+    if settings.shape is None and samples.shape[-1] % 2 == 0:
+        rising = played(samples[..., :middle])
+        return rising, rising.mT
+    if settings.shape is not None:
+        samples = shaped(samples, settings.shape, qubits.rabi_mhz)
+    return played(samples[..., :middle]), played(samples[..., middle:])
 
 
 def _transfer(unitary: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class PlayedEnv(gym.Env[Floats, Floats], Generic[P]):
     metadata = {"render_modes": []}  # noqa: RUF012 as Gymnasium declares it: of instances
 
     def __init__(self, play: P) -> None:
-        self.play = play
+        self.play, self._is_begun = play, False
         seen, done = _spaces(play.rules)
         self.observation_space = cast("gym.spaces.Space[Floats]", seen)
         self.action_space = cast("gym.spaces.Space[Floats]", done)
@@ -71,11 +72,13 @@ class PlayedEnv(gym.Env[Floats, Floats], Generic[P]):
     ) -> tuple[Floats, dict[str, Any]]:
         """A new device, looked at once."""
         super().reset(seed=seed)
-        return self.play.begin(np.ones(1, dtype=bool), self.np_random)[0], self._info()
+        (observation,) = self.play.begin(np.ones(1, dtype=bool), self.np_random)
+        self._is_begun = True
+        return observation, self._info()
 
     def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Moves the knobs and looks again."""
-        seen = self.play.step(np.asarray(action, dtype=np.float64)[None], self.np_random)
+        seen = self.play.step(_moves(np.asarray(action)[None], self._is_begun), self.np_random)
         return seen.observation[0], float(seen.reward[0]), bool(seen.done[0]), False, self._info()
 
     def _info(self) -> dict[str, Any]:
@@ -93,7 +96,7 @@ class PlayedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]], Generic[P]):
     }  # fmt: skip
 
     def __init__(self, play: P, num_envs: int, judged: bool) -> None:
-        self.num_envs, self.judged, self.play = num_envs, judged, play
+        self.num_envs, self.judged, self.play, self._is_begun = num_envs, judged, play, False
         self.single_observation_space, self.single_action_space = _spaces(play.rules)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -105,13 +108,15 @@ class PlayedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]], Generic[P]):
         if isinstance(seed, list):
             raise ValueError("seed must be one number: all devices are drawn from one generator")
         super().reset(seed=seed)
-        return self.play.begin(np.ones(self.num_envs, dtype=bool), self.np_random), self._info()
+        observation = self.play.begin(np.ones(self.num_envs, dtype=bool), self.np_random)
+        self._is_begun = True
+        return observation, self._info()
 
     def step(
         self, actions: Floats
     ) -> tuple[Floats, Array, NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Moves all knobs and looks again; where an episode ended, a new device has been seen."""
-        seen = self.play.step(np.asarray(actions, dtype=np.float64), self.np_random)
+        seen = self.play.step(_moves(actions, self._is_begun), self.np_random)
         observation, info = seen.observation, self._info()
         if seen.done.any():
             last = {"final_obs": observation, "_final_obs": seen.done,
@@ -122,6 +127,22 @@ class PlayedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]], Generic[P]):
 
     def _info(self) -> dict[str, Any]:
         raise NotImplementedError
+
+
+def _moves(actions: Floats, is_begun: bool) -> Array:
+    """Actions [B, A] to play: of episodes that began, and numbers.
+
+    What is no number would pass every cut to [−1, 1], and be found out only in a later circuit.
+    """
+    if not is_begun:
+        raise ResetNeeded("there is no device to act on: call reset() before step()")
+    moves = np.asarray(actions, dtype=np.float64)
+    places = np.flatnonzero(np.isnan(moves).any(axis=1))
+    if len(places):
+        more = f" and for {len(places) - 1} more" if len(places) > 1 else ""
+        raise ValueError(f"actions must be numbers, got nan for device {places[0]}{more}: "
+                         "see what the agent was given")  # fmt: skip
+    return moves
 
 
 def at_least_one(num_envs: int) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
+
+from pydantic import Field
 
 from envs.calibration import CalibrationConfig, Calibrations, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
@@ -11,8 +14,23 @@ from envs.pulse_game import PulseGame
 from envs.qiskit_laboratory import laboratory
 
 
+class PulseConfig(CalibrationConfig):
+    """An episode; `samples` says whether envelopes are turned too."""
+
+    samples: int | None = Field(
+        default=None,
+        ge=8,
+        description="into how many pieces the envelopes of SX and X are cut (8 up to one a ns), "
+        "whose in-phase and quadrature are knobs; None leaves them as they are",
+    )
+
+    def game(self) -> PulseGame:
+        """The game that is played."""
+        return PulseGame(self.devices, self.samples)
+
+
 class PulseCalibration(CalibrationEnv):
-    """One qubit, drawn anew in each episode; `config` is a `CalibrationConfig` or a table.
+    """One qubit, drawn anew in each episode; `config` is a `PulseConfig` or a table.
 
     With `stack="qiskit"` each look runs as circuits on Qiskit's backend of a device: the same game,
     hundreds of times slower, as a check.
@@ -20,12 +38,18 @@ class PulseCalibration(CalibrationEnv):
 
     def __init__(
         self,
-        config: CalibrationConfig | dict[str, Any] | None = None,
+        config: PulseConfig | dict[str, Any] | None = None,
         stack: Literal["batched", "qiskit"] = "batched",
     ) -> None:
-        config = CalibrationConfig.model_validate(config or {})
-        game = PulseGame(config.devices)
-        super().__init__(Calibrations(Rules(game, config), 1, laboratory(game, stack)))
+        config = PulseConfig.model_validate(config or {})
+        if stack == "qiskit" and config.samples is not None:
+            raise ValueError(
+                "stack='qiskit' cannot play samples, as a device's controls hold no samples of an "
+                "envelope: leave samples out, or use stack='batched'"
+            )
+        game = config.game()
+        made = functools.partial(laboratory, stack=stack)
+        super().__init__(Calibrations(Rules(game, config), 1, made(game), made))
 
 
 class PulseCalibrationVector(CalibrationVectorEnv):
@@ -34,9 +58,9 @@ class PulseCalibrationVector(CalibrationVectorEnv):
     def __init__(
         self,
         num_envs: int = 1,
-        config: CalibrationConfig | dict[str, Any] | None = None,
+        config: PulseConfig | dict[str, Any] | None = None,
         judged: bool = False,
     ) -> None:
-        config = CalibrationConfig.model_validate(config or {})
-        rules = Rules(PulseGame(config.devices), config)
+        config = PulseConfig.model_validate(config or {})
+        rules = Rules(config.game(), config)
         super().__init__(Calibrations(rules, at_least_one(num_envs)), num_envs, judged)

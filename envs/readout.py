@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from envs.calibration import CalibrationConfig, Calibrations, Floats, Rules
 from envs.calibration_env import CalibrationEnv, CalibrationVectorEnv
 from envs.game import Array, Numbers
 from envs.played_env import at_least_one
+from envs.qiskit_laboratory import PointsLaboratory, points_laboratory
 from envs.readout_game import ReadoutGame
 from envs.readout_shots import Clouds
 from envs.rewards import Reward
@@ -97,9 +98,11 @@ class ReadoutRules(Rules):
 class ReadoutCalibrations(Calibrations):
     """B readouts that are calibrated at once: the state of all episodes."""
 
-    def __init__(self, rules: ReadoutRules, count: int) -> None:
+    def __init__(
+        self, rules: ReadoutRules, count: int, points: PointsLaboratory | None = None
+    ) -> None:
         super().__init__(rules, count)
-        self._readout = rules
+        self._readout, self._points = rules, points or rules.readout.sample
         self._first = np.zeros((count, len(rules.game.knobs)))
 
     def begin(self, which: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
@@ -113,7 +116,7 @@ class ReadoutCalibrations(Calibrations):
         self._first[new] = self.settings[new]
         physics = {name: values[which] for name, values in self.physics.items()}
         shots = rules.config.shots, rules.config.reward.shots
-        points = rules.readout.sample(physics, settings, sum(shots), rng)
+        points = self._points(physics, settings, sum(shots), rng)
         shown, scored = (Clouds.of(one) for one in np.split(points, [shots[0]], axis=-1))
         self.score[which] = rules.score(scored, settings)
         self.looks[which] += 1
@@ -128,10 +131,19 @@ def _rules(config: ReadoutConfig | dict[str, Any] | None) -> ReadoutRules:
 
 
 class ReadoutCalibration(CalibrationEnv):
-    """One readout, drawn anew in each episode; `config` is a `ReadoutConfig` or a table."""
+    """One readout, drawn anew in each episode; `config` is a `ReadoutConfig` or a table.
 
-    def __init__(self, config: ReadoutConfig | dict[str, Any] | None = None) -> None:
-        super().__init__(ReadoutCalibrations(_rules(config), 1))
+    `stack` as in `PulseCalibration`.
+    """
+
+    def __init__(
+        self,
+        config: ReadoutConfig | dict[str, Any] | None = None,
+        stack: Literal["batched", "qiskit"] = "batched",
+    ) -> None:
+        rules = _rules(config)
+        points = points_laboratory(rules.readout, stack)
+        super().__init__(ReadoutCalibrations(rules, 1, points))
 
 
 class ReadoutCalibrationVector(CalibrationVectorEnv):

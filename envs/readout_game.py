@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from qiskit.circuit import QuantumCircuit
 
+from calib.controls import Controls, Knob
 from calib.density import diagonals
+from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.play_channels import resting_levels
 from calib.readout import Discriminator, ReadoutPulse, Resonator, assignment_matrix
 from calib.starting_point import READOUT_AMPLITUDE
 from calib.truth import drawn
+from envs.drawn_device import drawn_device
 from envs.game import Array, Numbers, Physics, without_spread
 from envs.given_pulses import drawn_qubits, given_pulses, left_over, qubits_of, settings_of
 from envs.lone_qubits import gate_transfers
@@ -42,6 +46,7 @@ class ReadoutGame:
     circuits: tuple[str, ...] = ("prepared_0", "prepared_1")
     ideal = np.array([0.0, 1.0])
     longest = 0
+    width = 1
     gates: tuple[str, ...] = ("readout",)
 
     def __init__(self, devices: DeviceConfig) -> None:
@@ -82,6 +87,26 @@ class ReadoutGame:
         uniform = rng.random((len(settings), 2, shots))
         levels = (uniform[..., None] > chances).sum(-1)
         return sample_points(levels, _resonator(physics), _tone(settings), physics["t1_us"], rng)
+
+    def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
+        """A `Device` of one qubit with the physics and the tone of one row."""
+        knobs = [Knob(name, (0,)) for name in self.knobs]
+        in_force = dict(zip(knobs, settings[row].tolist(), strict=True))
+        qubit = {name: values[row] for name, values in physics.items()}
+        return drawn_device(self.devices, [qubit], in_force, seed=seed)
+
+    def qiskit_circuits(
+        self, controls: Controls, qubits: tuple[int, ...], repetitions: int
+    ) -> list[QuantumCircuit]:
+        """Both states, each prepared and read with the tone in force; nothing is repeated."""
+        found = []
+        for name in self.circuits:
+            circuit = QuantumCircuit(1, 1, name=name)
+            if name == "prepared_1":
+                circuit.x(0)
+            circuit.measure(0, 0)
+            found.append(circuit)
+        return found
 
     def chances(self, physics: Physics, settings: Array, doublings: Numbers) -> Array:
         """The chance to read 1 with a line midway between the clouds, [B, L, 2].

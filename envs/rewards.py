@@ -1,4 +1,4 @@
-"""What calibrating well is worth: how far amplified errors are from none, as measured."""
+"""What calibrating well is worth: scores of settings, from counts that a lab could have."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from envs.game import Array
+
+# Errors amplified by repeated blocks, random Cliffords, or what leaves |0⟩ and |1⟩.
+Measure = Literal["amplified", "randomised", "leakage"]
 
 
 def _powers_of_two(lengths: tuple[int, ...]) -> tuple[int, ...]:
@@ -23,15 +26,18 @@ def _powers_of_two(lengths: tuple[int, ...]) -> tuple[int, ...]:
 
 
 _USUAL = (0, 2, 4)
+_Weights = Annotated[dict[Measure, Annotated[float, Field(gt=0)]], Field(min_length=1)]
 
 
 class Reward(BaseModel):
     """How settings are scored: at lengths of its own, so that no choice of the agent's flatters.
 
-    For each circuit at each length, the squared distance of its share of ones from the ideal
-    chance, in units of a half, less what shot noise adds on average; and no less than at any
-    shorter length, as an error of a whole turn in n repetitions hides there and not before. The
-    score is the mean over circuits and lengths: about 0 is perfect, about 1 is far off.
+    "amplified": for each of the game's circuits at each length, the squared distance of its share
+    of ones from the ideal chance, in units of a half, less what shot noise adds on average; and no
+    less than at any shorter length, as an error of a whole turn in n repetitions hides there and
+    not before. The score is the mean over circuits and lengths: about 0 is perfect, about 1 is far
+    off. What "randomised" and "leakage" measure, `envs.gauges` says. Of several measures the score
+    is the sum of their own, each times its weight.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,11 +46,22 @@ class Reward(BaseModel):
         default="progress",
         description="what a step is paid: how much the score fell, or minus the score",
     )
+    measures: Measure | _Weights = Field(
+        default="amplified",
+        description="what is measured for the score: `amplified`, `randomised` or `leakage`, or a "
+        "table of several with their weights",
+    )
     repetitions: Annotated[tuple[int, ...], AfterValidator(_powers_of_two)] | None = Field(
         default=None,
-        description="how often the blocks are repeated (default: 1, 4, 16 and the game's longest)",
+        description="how often the blocks are repeated (default: 1, 4, 16 and the game's longest); "
+        "of random sequences, how many Cliffords these have (default: 1, 4, 16 and 256)",
     )
     shots: int = Field(default=32, ge=2, description="of each circuit at each length")
+
+    @property
+    def weights(self) -> dict[Measure, float]:
+        """What each measure counts for in the score."""
+        return {self.measures: 1.0} if isinstance(self.measures, str) else dict(self.measures)
 
     def doublings(self, longest: int) -> NDArray[np.int64]:
         """The lengths as powers of two; ValueError where they are longer than the game's."""
@@ -59,10 +76,15 @@ class Reward(BaseModel):
 
     def uncertainty(self, ones: NDArray[np.int64], ideal: Array) -> Array:
         """About one standard deviation of the score of such counts, [B]."""
-        chance = (ones + 0.5) / (self.shots + 1)
-        variance = chance * (1 - chance) / self.shots
+        chance, variance = self._chances(ones)
         each = 64 * (chance - ideal) ** 2 * variance + 32 * variance**2
         return np.sqrt(each.sum(axis=(1, 2))) / (ones.shape[1] * ones.shape[2])
+
+    def _chances(self, ones: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Chances that such counts speak for, and how uncertain these are: their variances."""
+        # A share of 0 or 1 is not known to no error: half a count more and less.
+        chance = (ones + 0.5) / (self.shots + 1)
+        return chance, chance * (1 - chance) / self.shots
 
     def score(self, ones: NDArray[np.int64], ideal: Array) -> Array:
         """From counts [B, lengths, C], the shortest first, to scores [B].
@@ -75,3 +97,15 @@ class Reward(BaseModel):
         noise = share * (1 - share) / (self.shots - 1)
         off = 4 * ((share - ideal) ** 2 - noise)
         return np.maximum.accumulate(off, axis=1).mean(axis=(1, 2))
+
+    def weighed(self, ones: NDArray[np.int64], weights: Array) -> Array:
+        """The sum of shares times weights [C], mean over lengths: from counts [B, lengths, C], [B].
+
+        It is linear, so that shot noise adds nothing on average.
+        """
+        return (ones / self.shots @ weights).mean(axis=1)
+
+    def weighed_uncertainty(self, ones: NDArray[np.int64], weights: Array) -> Array:
+        """About one standard deviation of that, [B]."""
+        _, variance = self._chances(ones)
+        return np.sqrt((variance @ weights**2).sum(axis=1)) / ones.shape[1]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from calib.campaign import Campaign, CampaignConfig
     from calib.judge import GateError
     from calib.routine import Node
+    from scripts.settings_changed import Setting
 
 EPILOG = """\
 examples:
@@ -54,30 +55,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Calibrates, prints the gates before and after, and what it cost."""
+    """Calibrates, prints the gates before and after, the knobs, and what it cost."""
+    _need_device_extra()
     from scripts import run_folder
     from scripts.calibration import DEFAULT_HISTORY
-    from scripts.config_file import load
-    from scripts.progress import progress_bar
-    from scripts.settings_changed import settings_changed, settings_table, write_settings
 
-    _need_device_extra()
-    from calib.campaign import CampaignConfig, history_name, run_campaign
-    from calib.history import History
-    from calib.journal import Journal
-    from calib.lock import alone
-
-    seed = [] if options.seed is None else [f"device.seed={options.seed}"]
-    agents = [f"agents={json.dumps(options.agents)}"] if options.agents else []
-    config = load(options.config, CampaignConfig, [*options.overrides, *seed, *agents])
+    config = _config(options)
     usual = run_folder.default_folder(options.config.stem, config, may_change=_MAY_CHANGE)
     folder = options.out or usual
     path = options.history or DEFAULT_HISTORY
     _check_device(options.config, config, path)
-    nodes = _nodes(config)
+    campaign, changed = _calibrated(config, folder, path)
+    pictures = [] if options.no_pictures else _draw(campaign, config, folder)
+    result = _write(campaign, changed, config, folder, path)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(_summary(campaign, changed, config))
+        print(f"\nseed {config.device.seed}; history of {result['device']} in {path}; tables"
+              f"{' and pictures' if pictures else ''} in {folder}")  # fmt: skip
+    return 1 if campaign.log.failed else 0
+
+
+def _config(options: argparse.Namespace) -> CampaignConfig:
+    """The recipe, with what the options say in place of its own."""
+    from calib.campaign import CampaignConfig
+    from scripts.config_file import load
+
+    seed = [] if options.seed is None else [f"device.seed={options.seed}"]
+    agents = [f"agents={json.dumps(options.agents)}"] if options.agents else []
+    return load(options.config, CampaignConfig, [*options.overrides, *seed, *agents])
+
+
+def _calibrated(
+    config: CampaignConfig, folder: pathlib.Path, path: pathlib.Path
+) -> tuple[Campaign, list[Setting]]:
+    """Begins the run in this folder, or goes on with it: what came out, and the knobs."""
+    from calib.campaign import history_name, run_campaign
+    from calib.history import History
+    from calib.journal import Journal
+    from calib.lock import alone
+    from scripts import run_folder
+    from scripts.progress import progress_bar
+    from scripts.settings_changed import settings_changed
+
+    nodes, agents = _nodes(config)
     device = history_name(config.device)
     with alone(path, device):
-        run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE)
+        run_folder.open_run(folder, "calibrate", config, may_change=_MAY_CHANGE, inputs=agents)
         with (
             run_folder.resumable(path),
             History(path) as history,
@@ -86,20 +111,7 @@ def run(options: argparse.Namespace) -> int:
             journal = Journal(folder / "journal.jsonl")
             campaign = run_campaign(config, history, str(folder), bar, journal, nodes)
             changed = settings_changed(history, device, str(folder), campaign.log.steps, nodes)
-    pictures = [] if options.no_pictures else _draw(campaign, config, folder)
-    result = {**_as_json(campaign), "device": device, "seed": config.device.seed,
-              "history": str(path), "run": str(folder)}  # fmt: skip
-    (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _write_tables(campaign, folder)
-    write_settings(folder / "settings.csv", changed)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        knobs = f"\n\n{settings_table(changed)}" if config.agents else ""
-        print(f"{config.title}\n\n{gate_table(campaign)}{knobs}\n\n{_cost(campaign)}")
-        print(f"\nseed {config.device.seed}; history of {device} in {path}; tables"
-              f"{' and pictures' if pictures else ''} in {folder}")  # fmt: skip
-    return 1 if campaign.log.failed else 0
+    return campaign, changed
 
 
 def _check_device(source: pathlib.Path, config: CampaignConfig, path: pathlib.Path) -> None:
@@ -117,19 +129,23 @@ def _check_device(source: pathlib.Path, config: CampaignConfig, path: pathlib.Pa
             is_known(config.device, history)
 
 
-def _nodes(config: CampaignConfig) -> Sequence[Node]:
-    """The routine's graph, with the recipe's agents in the places of what they stand for."""
+def _nodes(config: CampaignConfig) -> tuple[Sequence[Node], list[pathlib.Path]]:
+    """The routine's graph, with the recipe's agents in the places of what they stand for.
+
+    And the file of each agent that changes with anything of it: a run that goes on has the same.
+    """
     from calib.standard_routine import standard_nodes
 
     if not config.agents:
-        return standard_nodes(config.device.entangler)
+        return standard_nodes(config.device.entangler), []
     try:
+        from envs.agents.checkpoint import CHECKPOINT
         from envs.agents.graph import nodes_with_agents
-        from envs.agents.shipped import find_agent
+        from envs.agents.shipped import agent_folder, find_agent
     except ImportError as error:
         raise ImportError(f"an agent needs {error.name}: pip install 'syndrift[agents]'") from error
-    agents = [find_agent(name) for name in config.agents]
-    return nodes_with_agents(config.device.entangler, agents)
+    nodes = nodes_with_agents(config.device, [find_agent(name) for name in config.agents])
+    return nodes, [agent_folder(name) / CHECKPOINT for name in config.agents]
 
 
 def _need_device_extra() -> None:
@@ -141,6 +157,15 @@ def _need_device_extra() -> None:
             f"`syndrift calibrate` needs {error.name}: pip install 'syndrift[device]'"
         ) from error
     del qiskit_experiments, torch
+
+
+def _summary(campaign: Campaign, changed: Sequence[Setting], config: CampaignConfig) -> str:
+    from scripts.settings_changed import settings_table
+
+    parts = [config.title, gate_table(campaign)]
+    if any(one.new != one.old for one in changed):
+        parts.append(settings_table(changed))
+    return "\n\n".join([*parts, _cost(campaign)])
 
 
 def gate_table(campaign: Campaign) -> str:
@@ -200,9 +225,21 @@ def _gate_json(error: GateError) -> dict[str, Any]:
             "leakage": error.leakage}  # fmt: skip
 
 
-def _write_tables(campaign: Campaign, folder: pathlib.Path) -> None:
+def _write(
+    campaign: Campaign, changed: Sequence[Setting], config: CampaignConfig,
+    folder: pathlib.Path, history: pathlib.Path,
+) -> dict[str, Any]:  # fmt: skip
+    """Writes the figures and the tables; returns the figures as `--json` prints them."""
+    from calib.campaign import history_name
+    from scripts.settings_changed import settings_rows
     from scripts.table import write_csv
 
+    settings = settings_rows(changed)
+    result = {**_as_json(campaign), "settings": settings, "device": history_name(config.device),
+              "seed": config.device.seed, "history": str(history),
+              "run": str(folder)}  # fmt: skip
+    (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_csv(folder / "settings.csv", settings)
     write_csv(folder / "steps.csv", [
         {"device_time_s": step.device_time_s, "experiment": step.node,
          "on": _qubits(step.target), "verdict": step.verdict, "deviation": step.deviation,
@@ -216,6 +253,7 @@ def _write_tables(campaign: Campaign, folder: pathlib.Path) -> None:
         for settings, errors in (("maintained", look.maintained), ("left alone", look.left_alone))
         for error in errors
     ])  # fmt: skip
+    return result
 
 
 def _draw(campaign: Campaign, config: CampaignConfig, folder: pathlib.Path) -> list[pathlib.Path]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.controls import Knob
@@ -71,13 +70,10 @@ def settings_table(settings: Sequence[Setting]) -> str:
     return aligned(header, rows)
 
 
-def write_settings(path: pathlib.Path, settings: Sequence[Setting]) -> None:
-    """The same as CSV, in full."""
-    from scripts.table import write_csv
-
-    write_csv(path, [
+def settings_rows(settings: Sequence[Setting]) -> list[dict[str, Any]]:
+    """The same in full, for JSON and CSV."""
+    return [
         {"knob": str(one.knob), "old": one.old, "new": one.new, "difference": one.new - one.old,
-         "uncertainty": "" if one.uncertainty is None else one.uncertainty,
-         "status": one.status, "by": one.by}
+         "uncertainty": one.uncertainty, "status": one.status, "by": one.by}
         for one in settings
-    ])  # fmt: skip
+    ]  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from envs.agents.checkpoint import Record
 from envs.agents.config import FIRST_HELD_OUT_SEED, TrainConfig
+from envs.agents.environments import judged_recipe
 from envs.agents.evaluation import WITHIN, Evaluation
 
 CARD = "model_card.md"
@@ -99,11 +100,13 @@ def _with(value: float | None, interval: tuple[float, float] | None) -> str:
 
 def _limits(trained: Trained) -> list[str]:
     config = trained.config
+    starts = "- Every device that judged it began uncalibrated: `upkeep` is of the training alone."
     return [
         f"- Trained and judged in simulation, on devices as `{config.environment.id}` draws them "
         "with the table above: nothing is known about others.",
+        *([starts] if judged_recipe(config.environment) != config.environment else []),
         "- The hidden truth judged it and never trained it; no agent sees it.",
-        f"- Seeds from {FIRST_HELD_OUT_SEED} on are held out: a benchmark that draws its devices "
-        "from there never meets one of the training's.",
+        f"- Training draws seeds below {FIRST_HELD_OUT_SEED}, judgements from there on; benchmarks "
+        "draw whole devices, from another generator.",
         "- One training with one seed: how much the outcome depends on the seed is not known.",
     ]

@@ -20,12 +20,20 @@ def find_agent(name_or_folder: str) -> Agent:
     >>> find_agent("pulse").environment.id
     'syndrift/PulseCalibration-v0'
     """
+    return load_policy(agent_folder(name_or_folder))
+
+
+def agent_folder(name_or_folder: str) -> pathlib.Path:
+    """The folder of that agent's checkpoint; ValueError if there is none.
+
+    Its `checkpoint.json` changes with anything of the agent: it has the hashes of the weights.
+    """
     if name_or_folder in shipped_agents():
-        return load_policy(_WEIGHTS / name_or_folder)
+        return _WEIGHTS / name_or_folder
     folder = pathlib.Path(name_or_folder)
     if not folder.is_dir():
         raise ValueError(
             f"no agent {name_or_folder!r}: it is neither a folder nor one that is shipped "
             f"({', '.join(shipped_agents())})"
         )
-    return load_policy(folder / "best" if (folder / "best").is_dir() else folder)
+    return folder / "best" if (folder / "best").is_dir() else folder

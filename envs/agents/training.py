@@ -60,26 +60,28 @@ def train(
     env = make_devices(config.environment, config.devices)
     judged = make_devices(config.environment, config.evaluation.devices, judged=True)
     try:
-        with (
-            _threads(config.threads),
-            _Interruption() as interruption,
-            _logger(folder / TENSORBOARD) as logger,
-        ):
+        with _threads(config.threads), _logger(folder / TENSORBOARD) as logger:
             model = _model(config, env, known)
             model.set_logger(logger)
             record = Record() if known is None else known.record
             course = _Course(config, folder, model, judged, record, commit)
-            watch = _Watch(config.steps, on_progress, interruption)
-            while course.steps < config.steps:
-                course.chapter(watch)
-                if interruption.asked:
-                    course.save()
-                    raise KeyboardInterrupt(_stopped(course.steps, folder))
-            course.finish()
+            _run(course, config.steps, on_progress)
             return _finished(config, folder, judged, course.record)
     finally:
         env.close()
         judged.close()
+
+
+def _run(course: _Course, steps: int, on_progress: Callable[[float], None]) -> None:
+    """The chapters to the end, or to a Ctrl-C."""
+    with _Interruption() as interruption:
+        watch = _Watch(steps, on_progress, interruption)
+        while course.steps < steps:
+            course.chapter(watch)
+            if interruption.asked:
+                course.save()
+                raise KeyboardInterrupt(course.stopped())
+        course.finish()
 
 
 def check(config: TrainConfig) -> None:
@@ -89,11 +91,6 @@ def check(config: TrainConfig) -> None:
         check_actions(config.algorithm, env.action_space)
     finally:
         env.close()
-
-
-def _stopped(steps: int, folder: pathlib.Path) -> str:
-    return (f"What was learnt in {steps:,} steps is in {folder / LAST}; the same command goes on "
-            "from there.")  # fmt: skip
 
 
 def training_seed(seed: int, steps: int) -> int:
@@ -147,6 +144,11 @@ class _Course:
         if not self.record.evaluations:
             self._judge()
             self.save()
+
+    def stopped(self) -> str:
+        """What to say to whoever stopped it."""
+        return (f"What was learnt in {self.steps:,} steps is in {self._folder / LAST}; the same "
+                "command goes on from there.")  # fmt: skip
 
     def save(self) -> None:
         """Writes `last/`."""

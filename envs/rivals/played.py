@@ -36,7 +36,9 @@ class Played:
 
     def run(self, bench: Bench, budget_shots: int, rng: np.random.Generator) -> Trace:
         """All devices at once; an episode that the budget does not suffice for ends early."""
-        config = self.config.model_copy(update={"upkeep": 0.0})  # they start as they are
+        # They start as they are, and nobody is paid.
+        amplified = self.config.reward.model_copy(update={"measures": "amplified"})
+        config = self.config.model_copy(update={"upkeep": 0.0, "reward": amplified})
         rules = Rules(Given(bench.game, bench.physics, bench.settings), config)
         play = Calibrations(rules, bench.count)
         shots, settings = [0], [bench.settings]

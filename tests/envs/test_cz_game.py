@@ -5,18 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from calib.backend import DriftingBackend
 from calib.controls import Knob
-from calib.device import Device
-from calib.device_config import DeviceConfig, QubitPhysics
+from calib.device_config import DeviceConfig
 from calib.judge import gate_errors
 from calib.pair import CoupledPair
 from calib.starting_point import textbook_controls
 from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth
 from envs.cz_game import CZGame
-from envs.game import Physics
 from envs.half_pulse import best_settings
 from envs.pair_sequences import PAIR_SEQUENCES
 
@@ -24,30 +21,6 @@ GAME = CZGame(DeviceConfig())
 EXACT = DeviceConfig.model_validate(
     {"start": {"amplitude": 0.0, "duration_ns": 0.0, "phase_rad": 0.0}}
 )
-_GIVEN = {
-    "frequency_ghz": "drive_ghz", "sx.amplitude": "sx_amplitude", "sx.drag_ns": "sx_drag_ns",
-    "x.amplitude": "x_amplitude", "x.drag_ns": "x_drag_ns", "x.phase_rad": "x_phase_rad",
-}  # fmt: skip
-
-
-def device_of(physics: Physics, settings: NDArray[np.float64], number: int) -> Device:
-    """A device of one pair with these values; a is qubit 0."""
-    qubits = {
-        q: {name: float(physics[f"{name}_{side}"][number])
-            for name in QubitPhysics.model_fields if f"{name}_{side}" in physics}
-        for q, side in enumerate("ab")
-    }  # fmt: skip
-    pair = {name: float(physics[name][number]) for name in ("coupling_mhz", "flux_mhz")}
-    device = Device(DeviceConfig.model_validate({
-        "topology": {"kind": "line", "qubits": 2}, "qubits": qubits, "pairs": {"0-1": pair},
-        "start": {"readout": False},
-    }))  # fmt: skip
-    for q, side in enumerate("ab"):
-        for name, column in _GIVEN.items():
-            device.controls[Knob(name, (q,))] = float(physics[f"{column}_{side}"][number])
-    for name, value in zip(GAME.knobs, settings[number], strict=True):
-        device.controls[Knob(name, (0, 1))] = float(value)
-    return device
 
 
 def test_all_errors_of_the_start_zero_leaves_the_textbook():
@@ -112,7 +85,7 @@ def test_the_ratios_are_the_judges_and_the_given_pulses_are_good():
     found = GAME.ratios(physics, settings)
     assert found.shape == (6, 1)
     for number in range(6):
-        errors = gate_errors(device_of(physics, settings, number))
+        errors = gate_errors(GAME.device(physics, settings, number, seed=1))
         assert found[number, 0] == pytest.approx(errors[-1].ratio, rel=1e-3)
         # Where all settings were the textbook's, these would be 1.01 to 1.02.
         assert all(one.ratio < 2.0 for one in errors[:-1])
@@ -121,14 +94,14 @@ def test_the_ratios_are_the_judges_and_the_given_pulses_are_good():
 def test_outcomes_are_those_of_the_backend():
     """Shots on the device's own path, readout included; each within five deviations and 0.004.
 
-    The game has the readout's errors from straight lines in 1/T1, and no ZZ. The chance of a false
+    The game has the readout's errors from straight lines in 1/T1. The chance of a false
     alarm is 6e-7 for each of 40 numbers.
     """
     physics, settings = GAME.draw(2, np.random.default_rng(7))
     shots = 4000
     found = GAME.chances(physics, settings, np.array([[0, 2], [0, 2]]))
     for number in range(2):
-        device = device_of(physics, settings, number)
+        device = GAME.device(physics, settings, number, seed=1)
         backend = DriftingBackend(device)
         for place, repetitions in enumerate((1, 4)):
             circuits = [one.circuit(repetitions, device.controls, (0, 1), GAME.words())

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from calib.backend import DriftingBackend
 from calib.controls import Knob
 from calib.cross_resonance import cross_resonance_unitary
-from calib.device import Device
-from calib.device_config import DeviceConfig, QubitPhysics
+from calib.device_config import DeviceConfig
 from calib.judge import gate_errors
 from calib.starting_point import textbook_controls
 from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth
@@ -23,36 +22,9 @@ from envs.ecr_knobs import CONTROLS, from_controls, in_controls, tone_of
 from envs.ecr_maps import reversed_sign, tone_unitary
 from envs.ecr_sequences import ECHO_SEQUENCES
 from envs.estimates import Estimates
-from envs.game import Physics
 
 FAMILY = DeviceConfig.model_validate({"entangler": "ecr"})
 GAME = ECRGame(FAMILY)
-_GIVEN = {
-    "frequency_ghz": "drive_ghz", "sx.amplitude": "sx_amplitude", "sx.drag_ns": "sx_drag_ns",
-    "x.amplitude": "x_amplitude", "x.drag_ns": "x_drag_ns", "x.phase_rad": "x_phase_rad",
-}  # fmt: skip
-
-
-def device_of(physics: Physics, settings: NDArray[np.float64], number: int) -> Device:
-    """A device of one pair with these values; the control is qubit 0."""
-    qubits = {
-        q: {name: float(physics[f"{name}_{side}"][number])
-            for name in QubitPhysics.model_fields if f"{name}_{side}" in physics}
-        for q, side in enumerate("ab")
-    }  # fmt: skip
-    pair = {name: float(physics[name][number])
-            for name in ("coupling_mhz", "crosstalk", "crosstalk_phase_rad")}  # fmt: skip
-    device = Device(DeviceConfig.model_validate({
-        "topology": {"kind": "line", "qubits": 2}, "qubits": qubits, "pairs": {"0-1": pair},
-        "start": {"readout": False}, "entangler": "ecr",
-    }))  # fmt: skip
-    for q, side in enumerate("ab"):
-        for name, column in _GIVEN.items():
-            device.controls[Knob(name, (q,))] = float(physics[f"{column}_{side}"][number])
-    for name, value in zip(CONTROLS, in_controls(settings)[number], strict=True):
-        device.controls[Knob(name, (0, 1))] = float(value)
-    device.controls[Knob("ecr.duration_ns", (0, 1))] = float(physics["tone_ns"][number])
-    return device
 
 
 def family(**start: float) -> ECRGame:
@@ -132,7 +104,7 @@ def test_the_ratios_are_the_judges():
     found = GAME.ratios(physics, settings)
     assert found.shape == (6, 1)
     for number in range(6):
-        *given, ecr = gate_errors(device_of(physics, settings, number))
+        *given, ecr = gate_errors(GAME.device(physics, settings, number, seed=1))
         assert found[number, 0] == pytest.approx(ecr.ratio, rel=3e-3)
         assert all(one.ratio < 2.0 for one in given)
 
@@ -164,7 +136,7 @@ def test_outcomes_are_those_of_the_backend():
     shots = 4000
     found = GAME.chances(physics, settings, np.array([[0, 2]] * 3))
     for number in range(3):
-        device = device_of(physics, settings, number)
+        device = GAME.device(physics, settings, number, seed=1)
         backend = DriftingBackend(device)
         for place, repetitions in enumerate((1, 4)):
             circuits = GAME.qiskit_circuits(device.controls, (0, 1), repetitions)

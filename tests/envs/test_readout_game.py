@@ -4,25 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
 from scipy.optimize import minimize
 from scipy.stats import ks_2samp
 
 from calib.backend import DriftingBackend
-from calib.controls import Knob
 from calib.device_config import DeviceConfig
 from calib.play_channels import resting_levels
-from envs.drawn_device import drawn_device
 from envs.game import HIDDEN
 from envs.readout import ReadoutCalibrationVector, ReadoutConfig
 from envs.readout_game import ReadoutGame
 from envs.readout_shots import Clouds
 
 GAME = ReadoutGame(DeviceConfig())
-_X = {
-    "frequency_ghz": "drive_ghz", "x.amplitude": "x_amplitude", "x.drag_ns": "x_drag_ns",
-    "x.phase_rad": "x_phase_rad",
-}  # fmt: skip
 
 
 def test_a_start_is_off_by_as_much_as_the_config_says():
@@ -57,17 +50,8 @@ def test_points_are_those_of_the_backend():
     physics, settings = GAME.draw(2, rng)
     found = GAME.sample(physics, settings, shots, rng)
     for row in range(2):
-        qubit = {name: values[row] for name, values in physics.items()}
-        qubit |= {"readout_amplitude": settings[row, 0], "readout_ghz": settings[row, 1]}
-        in_force = {Knob(name, (0,)): float(qubit[column]) for name, column in _X.items()}
-        device = drawn_device(GAME.devices, [qubit], in_force, seed=row)
-        circuits = []
-        for state in (0, 1):
-            circuit = QuantumCircuit(1, 1)
-            if state:
-                circuit.x(0)
-            circuit.measure(0, 0)
-            circuits.append(circuit)
+        device = GAME.device(physics, settings, row, seed=row)
+        circuits = GAME.qiskit_circuits(device.controls, (0,), 1)
         options: dict[str, Any] = {"meas_level": 1, "meas_return": "single"}
         result = DriftingBackend(device).run(circuits, shots=shots, **options).result()
         for state in (0, 1):

@@ -124,6 +124,7 @@ def test_the_history_holds_every_knob_and_its_values_are_as_good_as_it_says(done
 def test_the_same_command_again_is_the_same_campaign(done: Done):
     assert "Two for a test" in done.again
     assert "coherence limit" in done.again
+    assert "uncertainty  status" in done.again
     with History(done.folder / "h.sqlite") as history:
         changes = history.changes("two")
     times = [change.device_time_s for change in changes]
@@ -137,6 +138,24 @@ def test_the_same_command_again_is_the_same_campaign(done: Done):
     for then, now in zip(done.first["gates"], done.kept["gates"], strict=True):
         assert now["infidelity_at_start"] == then["infidelity_at_start"]
     assert done.again.endswith("tables in run\n")
+
+
+@pytest.mark.slow
+def test_old_new_difference_uncertainty_and_status_are_those_of_the_history(done: Done):
+    config = load(done.folder / "two.toml", CampaignConfig)
+    start = {str(knob): value for knob, value in Device(config.device).controls.items()}
+    with History(done.folder / "h.sqlite") as history:
+        after_first = history.in_force("two", at=history.changes("two")[done.changes - 1].id)
+    found = {str(knob): entry for knob, entry in after_first.items()}
+    told = {row["knob"]: row for row in done.first["settings"]}
+    assert {row["by"] for row in told.values()} <= set(done.first["experiments_by_name"])
+    assert set(told) <= set(start)
+    assert {knob.partition(".")[2] for knob in told} >= {"frequency_ghz", "x.amplitude"}
+    for knob, row in told.items():
+        assert (row["old"], row["new"]) == (start[knob], found[knob].value)
+        assert row["difference"] == row["new"] - row["old"]
+        assert row["uncertainty"] == found[knob].uncertainty
+        assert row["status"] in VERDICTS
 
 
 @pytest.mark.slow

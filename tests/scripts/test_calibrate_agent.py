@@ -1,11 +1,18 @@
 """`syndrift calibrate --agent`: the shipped agent in the routine, its table and its history."""
 
 import csv
+import hashlib
+import json
 import pathlib
+import shutil
+from typing import Any
 
+import numpy as np
 import pytest
 
 from calib.history import History
+from envs.agents.checkpoint import CHECKPOINT
+from envs.agents.shipped import agent_folder, find_agent
 from scripts.main import main
 
 RECIPE = """
@@ -40,6 +47,9 @@ def test_the_table_says_what_the_agent_did(
         assert float(row["difference"]) != 0
         assert float(row["uncertainty"]) == entry.uncertainty
         assert (row["status"], row["by"]) == ("in tolerance", "agent_pulse")
+    told = json.loads(pathlib.Path("run/calibration.json").read_text(encoding="utf-8"))["settings"]
+    assert [{key: "" if value is None else str(value) for key, value in row.items()}
+            for row in told] == list(rows.values())  # fmt: skip
 
 
 def test_an_agent_that_is_not_there_is_bad_input(
@@ -50,3 +60,33 @@ def test_an_agent_that_is_not_there_is_bad_input(
     assert main(["calibrate", "two.toml", "--agent", "nobody"]) == 2
     assert "no agent 'nobody'" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two.toml"]
+
+
+def retrain(folder: pathlib.Path) -> None:
+    """Other weights, in a checkpoint that is as whole as before."""
+    words = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+    file = folder / words["files"]["policy"]
+    with np.load(file) as arrays:
+        np.savez(file, allow_pickle=False, **{name: 0.9 * array for name, array in arrays.items()})
+    words["sha256"]["policy"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / CHECKPOINT).write_text(json.dumps(words), encoding="utf-8")
+
+
+def test_a_run_does_not_go_on_with_an_agent_that_was_trained_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def stopped(*what: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("calib.campaign.run_campaign", stopped)
+    pathlib.Path("two.toml").write_text(RECIPE, encoding="utf-8")
+    shutil.copytree(agent_folder("pulse"), "mine/best")
+    command = ["calibrate", "two.toml", "--agent", "mine", "--out", "run", "--no-pictures"]
+    assert [main(command), main(command)] == [130, 130]
+    capsys.readouterr()
+    retrain(pathlib.Path("mine/best"))
+    find_agent("mine")  # it could be used
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mine/best/checkpoint.json has changed since the run in run: give another --out" in line

@@ -37,7 +37,9 @@ def qubits(count: int, **start: float) -> Device:
 
 
 def routine_of(device: Device, agent: Any) -> Routine:
-    nodes = [node for node in nodes_with_agents("cz", [agent]) if node.name == "agent_pulse"]
+    nodes = [
+        node for node in nodes_with_agents(DeviceConfig(), [agent]) if node.name == "agent_pulse"
+    ]
     return Routine(DriftingBackend(device), [node.__class__(node.calibration) for node in nodes])
 
 
@@ -135,16 +137,46 @@ def test_settings_are_as_before_when_the_agent_is_interrupted() -> None:
 
 
 def test_the_graph_has_an_agent_in_the_place_of_what_it_does() -> None:
-    nodes = {node.name: node for node in nodes_with_agents("cz", [find_agent("pulse")])}
+    graph = nodes_with_agents(DeviceConfig(), [find_agent("pulse")])
+    nodes = {node.name: node for node in graph}
     assert "fine_amplitude_x" not in nodes
     assert nodes["agent_pulse"].needs == ("readout_discrimination",)
     assert nodes["cz_resonance"].needs == ("agent_pulse",)
     assert nodes["readout_frequency_ghz"].needs == ("agent_pulse",)
-    with pytest.raises(ValueError, match="another agent does them"):
-        nodes_with_agents("cz", [find_agent("pulse")] * 2)
+    with pytest.raises(ValueError, match="two agents for the same knobs, those of agent_pulse"):
+        nodes_with_agents(DeviceConfig(), [find_agent("pulse")] * 2)
     if "cz" in shipped_agents():
         with pytest.raises(ValueError, match="finds nothing to do"):
-            nodes_with_agents("ecr", [find_agent("cz")])
+            nodes_with_agents(DeviceConfig(entangler="ecr"), [find_agent("cz")])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"envelope": "cosine"}, "trained for gaussian pulses and the device has cosine ones"),
+        ({"timing": {"one_qubit_ns": 57.0}}, "trained for timing.one_qubit_ns = 32 and the .* 57:"),
+        ({"timing": {"one_qubit_ns": 16.0}}, "trained for timing.one_qubit_ns = 32 and the .* 16:"),
+        ({"timing": {"readout_ns": 600.0}}, "trained for timing.readout_ns = 1200 and the .* 600:"),
+    ],
+)
+def test_a_device_unlike_those_of_the_training_is_refused(table: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        nodes_with_agents(DeviceConfig.model_validate(table), [find_agent("pulse")])
+    assert "\n" not in str(error.value)
+
+
+def test_a_device_much_like_those_of_the_training_is_not() -> None:
+    """The lengths of fake_marrakesh."""
+    like = DeviceConfig.model_validate({"timing": {"one_qubit_ns": 36.0, "readout_ns": 2584.0}})
+    assert "agent_pulse" in {node.name for node in nodes_with_agents(like, [find_agent("pulse")])}
+
+
+def test_an_agent_of_samples_is_refused() -> None:
+    """A device's controls have no knobs for them."""
+    agent: Any = Stubborn(0.0)
+    agent.environment = agent.environment.model_copy(update={"config": {"samples": 8}})
+    with pytest.raises(ValueError, match="train one without `samples`"):
+        agent_calibration(agent)
 
 
 def test_an_agent_that_is_not_there_is_named() -> None:
