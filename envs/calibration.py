@@ -182,7 +182,7 @@ class Calibrations:
         self.settings, self.doublings = self.rules.moved(self.settings, self.doublings, actions)
         before, config = self.score.copy(), self.rules.config
         self._look(np.ones(self.count, dtype=bool), rng)
-        reward = before - self.score if config.reward.form == "progress" else -self.score
+        reward = config.reward.paid(before, self.score)
         return Seen(self._observation.copy(), reward, self.looks >= config.looks)
 
     def _look(self, which: NDArray[np.bool_], rng: np.random.Generator) -> None:

@@ -21,7 +21,7 @@ from calib.truth import drawn
 from envs.coupled_pairs import CoupledPairs, CouplerKnobs, cz_ratios, outcome_chances
 from envs.coupler_words import RAMP_NS, CouplerWords
 from envs.drawn_device import drawn_pair
-from envs.game import Array, Numbers, Physics, without_spread
+from envs.game import Angle, Array, Numbers, Physics, without_spread
 from envs.given_pulses import (
     GIVEN,
     drawn_qubits,
@@ -36,7 +36,7 @@ from envs.readout_lines import READ_ONE, ReadoutLines
 
 _SIDES = ("a", "b")
 _STOCK = 256  # readout lines
-_TYPICAL = 64  # pairs to which the half pulse is fitted
+_TYPICAL = 256  # pairs to which the half pulse is fitted
 _SLOPE_STEP = 0.01  # of a full move
 _AT_ONCE = 128  # pairs in one call: more no longer fit the cache
 
@@ -56,6 +56,13 @@ class CZGame:
 
     knobs: tuple[str, ...] = ("cz.amplitude", "cz.duration_ns", "cz.phase_a_rad", "cz.phase_b_rad")
     circuits: tuple[str, ...] = tuple(one.name for one in PAIR_SEQUENCES)
+    angles: tuple[Angle, ...] = (
+        Angle("phase_a_x", "phase_a_y"), Angle("phase_b_x", "phase_b_y"),
+        Angle("conditional_a_x", "conditional_a_y", less="phase_a_x"),
+        Angle("conditional_b_x", "conditional_b_y", less="phase_b_x"),
+    )  # fmt: skip
+    # Far from where |11⟩ and |20⟩ meet they hardly exchange.
+    blurred: Mapping[str, str] = {"cz.duration_ns": "conditional_a_x"}
     ideal = np.array([one.ideal for one in PAIR_SEQUENCES])
     longest = 5
     width = 2
@@ -95,7 +102,7 @@ class CZGame:
         return physics, np.stack([amplitude, duration_ns, *phases], axis=1)
 
     @functools.cached_property
-    def _beyond_textbook(self) -> Array:
+    def beyond_textbook(self) -> Array:
         """How much higher and longer than the textbook's the mean pair's best pulse is, [2]."""
         mean = _drawn_pairs(without_spread(self.devices), 1, np.random.default_rng(0))
         return best_settings(_coupled_pair(mean))[:, 0] - _textbook(mean)[:, 0]
@@ -119,7 +126,7 @@ class CZGame:
     def _start(self, physics: Physics, rng: np.random.Generator, share: Array | float) -> Array:
         start, right = self.devices.start, 1 - np.asarray(share)
         off = share * rng.uniform(-1.0, 1.0, (len(self.knobs), len(physics["flux_mhz"])))
-        height, duration_ns = _textbook(physics) + self._beyond_textbook[:, None] * right
+        height, duration_ns = _textbook(physics) + self.beyond_textbook[:, None] * right
         phase_a_rad, phase_b_rad = _virtual_z(physics, height, duration_ns)
         return self.within_bounds(np.stack([
             height * (1 + start.amplitude * off[0]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from envs.drawn_device import drawn_pair
 from envs.ecr_errors import best_knobs
 from envs.ecr_knobs import CONTROLS, KNOBS, ROTARY, in_controls, tone_of, wrapped
 from envs.ecr_sequences import ECHO_SEQUENCES, VIEW_SIGNS
-from envs.game import Array, Numbers, Physics, without_spread
+from envs.game import Angle, Array, Numbers, Physics, without_spread
 from envs.given_pulses import (
     GIVEN,
     drawn_qubits,
@@ -59,6 +60,8 @@ class ECRGame:
     knobs: tuple[str, ...] = KNOBS
     controls: tuple[str, ...] = CONTROLS
     circuits: tuple[str, ...] = tuple(one.name for one in ECHO_SEQUENCES)
+    angles: tuple[Angle, ...] = ()
+    blurred: Mapping[str, str] = {}
     longest = 4
     width = 2
     gates: tuple[str, ...] = ("ecr",)

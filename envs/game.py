@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +18,33 @@ Physics = Mapping[str, Array]  # the hidden truth of B devices: [B] each
 HIDDEN = "hidden"
 
 
+class Angle(NamedTuple):
+    """An angle that two circuits show by cosine and sine, less another one, by its cosine."""
+
+    cosine: str
+    sine: str
+    less: str | None = None
+
+
 class Game(Protocol):
     """The rules of calibrating one kind of gate: pure functions for B devices at once.
 
     Settings are [B, K] in the order of `knobs`. One look measures the C `circuits`, in each of
     which a block is repeated 2^k times; `ideal` [C] are the chances of the counted outcomes where
-    all gates are perfect, whatever the repetitions. `moves` [K, K] are the full moves after one
-    repetition, a row each: mostly of one knob, by its `reach` [K], with what other knobs must do to
-    leave the rest of the gate as it was. After n repetitions a move goes an n-th of that.
+    all gates are perfect, whatever the repetitions; `angles` are those that some show. Of a knob in
+    `blurred` they tell little while an angle, given by its cosine, is far off.
+
+    `moves` [K, K] are the full moves after one repetition, a row each: mostly of one knob, by its
+    `reach` [K], with what other knobs must do to leave the rest of the gate as it was. After n
+    repetitions a move goes an n-th of that.
     """
 
     knobs: tuple[str, ...]
     reach: Array
     moves: Array
     circuits: tuple[str, ...]
+    angles: tuple[Angle, ...]
+    blurred: Mapping[str, str]
     ideal: Array
     longest: int  # blocks are repeated 2^longest times at most
     gates: tuple[str, ...]  # those that are judged

@@ -24,24 +24,33 @@ _ROUNDS = 25
 
 @dataclass(frozen=True)
 class HalfPulse:
-    """Its amplitude and length as straight lines in those of the CZ, each (constant, slope, slope).
+    """Its amplitude and length as quadratic forms in those of the CZ: coefficients of `_terms`.
 
-    The lines are what a maker of experiments finds once by simulation of pairs like those to be
+    They are what a maker of experiments finds once by simulation of pairs like those to be
     calibrated. An error of the CZ's length makes half that error here, which adds to its own.
     """
 
-    amplitude: tuple[float, float, float]
-    duration_ns: tuple[float, float, float]
+    amplitude: tuple[float, ...]
+    duration_ns: tuple[float, ...]
 
     def amplitude_of(self, amplitude: Number, duration_ns: Number) -> Number:
         """The half pulse's amplitude."""
-        constant, first, second = self.amplitude
-        return constant + first * amplitude + second * duration_ns
+        return _sum(self.amplitude, amplitude, duration_ns)
 
     def duration_of(self, amplitude: Number, duration_ns: Number) -> Number:
         """The half pulse's length in ns."""
-        constant, first, second = self.duration_ns
-        return constant + first * amplitude + second * duration_ns
+        return _sum(self.duration_ns, amplitude, duration_ns)
+
+
+def _terms(amplitude: Number, duration_ns: Number) -> tuple[Number, ...]:
+    """What the coefficients belong to, after the constant."""
+    return (amplitude, duration_ns, amplitude**2, amplitude * duration_ns, duration_ns**2)
+
+
+def _sum(coefficients: tuple[float, ...], amplitude: Number, duration_ns: Number) -> Number:
+    constant, *slopes = coefficients
+    terms = _terms(amplitude, duration_ns)
+    return sum((slope * term for slope, term in zip(slopes, terms, strict=True)), start=constant)
 
 
 def best_settings(pair: CoupledPair) -> Array:
@@ -66,18 +75,13 @@ def fitted_half_pulse(pair: CoupledPair) -> tuple[HalfPulse, Array]:
         return np.stack([stays.real.numpy(), stays.imag.numpy()])
 
     halves = _newton(errors, np.stack([best[0], best[1] - _cycle_ns(pair) / 2]))
-    table = np.stack([np.ones(best.shape[1]), *best], axis=1)
-    lines = np.linalg.lstsq(table, halves.T, rcond=None)[0]
-    amplitude, duration_ns = (tuple(map(float, line)) for line in lines.T)
-    return HalfPulse(_three(amplitude), _three(duration_ns)), best
+    table = np.stack([np.ones(best.shape[1]), *_terms(*best)], axis=1)
+    forms = np.linalg.lstsq(table, halves.T, rcond=None)[0]
+    amplitude, duration_ns = (tuple(map(float, form)) for form in forms.T)
+    return HalfPulse(amplitude, duration_ns), best
 
 
 _EXTRA_NS = 9.8  # of a CZ beyond a full cycle of |11⟩ and |20⟩, for ramps of 8 ns
-
-
-def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
-    constant, first, second = values
-    return constant, first, second
 
 
 def _textbook_amplitude(pair: CoupledPair) -> Array:

@@ -96,6 +96,7 @@ class Given:
         self._game, self._physics, self._settings = game, physics, settings
         self.knobs, self.reach, self.moves = game.knobs, game.reach, game.moves
         self.circuits, self.ideal = game.circuits, game.ideal
+        self.angles, self.blurred = game.angles, game.blurred
         self.longest, self.gates = game.longest, game.gates
 
     def draw(

@@ -98,7 +98,7 @@ def _leakage(name: Literal["long", "short"]) -> PairSequence:
 # turns each second D back, as XDX is D's inverse: CZ·H·CZ·H = −D(1 + 2iεX)D⁻¹. So ε adds up,
 # whatever D is. One such block with a longer or shorter CZ then turns by ± a quarter, to where the
 # population shows the sign of ε. A half pulse that does not quite fit its pair shifts the zero, by
-# 0.05 ns (one standard deviation) for the default device: 1 % of the coherence limit.
+# 0.04 ns (one standard deviation) for the default device: 1 % of the coherence limit.
 #
 # X on both qubits between two CZ would echo the phases, and is left out: the drives' frames turn
 # against the exchange's phase, so that no two such blocks are alike (`calib.frames`).

@@ -22,7 +22,7 @@ from calib.pulses import rotation_amplitude
 from calib.threads import one_thread
 from calib.truth import drawn
 from envs.drawn_device import drawn_device
-from envs.game import Array, Numbers, Physics, without_spread
+from envs.game import Angle, Array, Numbers, Physics, without_spread
 from envs.lone_qubits import LoneQubits, Settings, gate_transfers, level_probabilities
 from envs.readout_lines import READ_ONE, ReadoutLines
 from envs.sequences import SEQUENCES, PulseSequence
@@ -63,6 +63,11 @@ class PulseGame:
     moves = np.diag(_REACH)
     sequences: tuple[PulseSequence, ...] = SEQUENCES
     circuits: tuple[str, ...] = tuple(one.name for one in SEQUENCES)
+    angles: tuple[Angle, ...] = tuple(
+        Angle(f"{name}_a", f"{name}_b")
+        for name in ("frequency", "axis", "drag_x", "drag_sx", "phase_sx")
+    )
+    blurred: Mapping[str, str] = {}
     longest = 6
     width = 1
     gates: tuple[str, ...] = ("sx", "x")

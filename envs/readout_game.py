@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
@@ -16,7 +16,7 @@ from calib.readout import Discriminator, ReadoutPulse, Resonator, assignment_mat
 from calib.starting_point import READOUT_AMPLITUDE
 from calib.truth import drawn
 from envs.drawn_device import drawn_device
-from envs.game import Array, Numbers, Physics, without_spread
+from envs.game import Angle, Array, Numbers, Physics, without_spread
 from envs.given_pulses import drawn_qubits, given_pulses, left_over, qubits_of, settings_of
 from envs.lone_qubits import gate_transfers
 from envs.readout_lines import RESONATOR
@@ -44,6 +44,8 @@ class ReadoutGame:
 
     knobs: tuple[str, ...] = ("readout.amplitude", "readout.frequency_ghz", "readout.duration_ns")
     circuits: tuple[str, ...] = ("prepared_0", "prepared_1")
+    angles: tuple[Angle, ...] = ()
+    blurred: Mapping[str, str] = {}
     ideal = np.array([0.0, 1.0])
     longest = 0
     width = 1

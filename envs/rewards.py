@@ -26,6 +26,7 @@ def _powers_of_two(lengths: tuple[int, ...]) -> tuple[int, ...]:
 
 
 _USUAL = (0, 2, 4)
+_LEAST = 0.01  # of scores whose decades count
 _Weights = Annotated[dict[Measure, Annotated[float, Field(gt=0)]], Field(min_length=1)]
 
 
@@ -42,9 +43,10 @@ class Reward(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    form: Literal["progress", "level"] = Field(
+    form: Literal["progress", "decades", "level"] = Field(
         default="progress",
-        description="what a step is paid: how much the score fell, or minus the score",
+        description="what a step is paid: how much the score fell, by how many powers of ten it "
+        "did (above 0.01, where shot noise is all), or minus the score",
     )
     measures: Measure | _Weights = Field(
         default="amplified",
@@ -73,6 +75,14 @@ class Reward(BaseModel):
                 f"got {max(self.repetitions)}"
             )
         return np.array([length.bit_length() - 1 for length in self.repetitions])
+
+    def paid(self, before: Array, after: Array) -> Array:
+        """What a step is paid that led from scores [B] to others."""
+        if self.form == "level":
+            return -after
+        if self.form == "progress":
+            return before - after
+        return np.log10(np.maximum(before, _LEAST) / np.maximum(after, _LEAST))
 
     def uncertainty(self, ones: NDArray[np.int64], ideal: Array) -> Array:
         """About one standard deviation of the score of such counts, [B]."""

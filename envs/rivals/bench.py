@@ -23,13 +23,14 @@ _MARGIN = 1.5
 class Bench:
     """B devices before anybody has calibrated them.
 
-    Rivals search around `settings` [B, K], `widths` [B, K] to either side; a point is in units of
-    these, 0 being the start.
+    `settings` [B, K] are those in force. Optimisers search around `centre` [B, K], `widths` [B, K]
+    to either side; a point is in units of these, 0 being the centre.
     """
 
     game: Game
     physics: Physics  # hidden from rivals: for the laboratory and the judge
     settings: Array
+    centre: Array
     widths: Array
 
     @property
@@ -39,14 +40,15 @@ class Bench:
 
     def at(self, points: Array) -> Array:
         """The settings [B, P, K] that belong to points [B, P, K], as far as they can be played."""
-        found = self.settings[:, None] + points * self.widths[:, None]
+        found = self.centre[:, None] + points * self.widths[:, None]
         return self.game.within_bounds(found.reshape(-1, found.shape[-1])).reshape(found.shape)
 
     def only(self, row: int) -> Bench:
         """One of the devices by itself."""
         part = slice(row, row + 1)
         physics = {name: values[part] for name, values in self.physics.items()}
-        return Bench(self.game, physics, self.settings[part], self.widths[part])
+        return Bench(self.game, physics, self.settings[part], self.centre[part],
+                     self.widths[part])  # fmt: skip
 
 
 def search_widths(knobs: Sequence[str], settings: Array, start: Start) -> Array:

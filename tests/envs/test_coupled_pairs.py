@@ -26,7 +26,10 @@ from envs.pair_sequences import PAIR_SEQUENCES, PairSequence
 PAIRS = 4
 NAMES = ("amplitude", "duration_ns", "phase_a_rad", "phase_b_rad")
 # As `fitted_half_pulse` finds it for the default device.
-WORDS = CouplerWords(HalfPulse((0.045, 1.0043, -0.00076), (2.26, 3.01, 0.513)), offset_ns=4.42)
+WORDS = CouplerWords(
+    HalfPulse((0.055, 1.1254, -0.00268, -0.0919, -0.000498, 2.46e-5),
+              (5.41, -4.32, 0.4624, 5.2, 0.0395, 0.000296)), offset_ns=4.42,
+)  # fmt: skip
 READS_ONE = np.array([[0.01, 0.97, 0.95], [0.02, 0.98, 0.9]])  # of a and of b, by level
 
 

@@ -44,7 +44,7 @@ def quadratic_bench(count: int, seed: int = 1) -> Bench:
     """So many devices that start at 0, with their best within ±0.8."""
     game = QuadraticGame()
     physics, settings = game.draw(count, np.random.default_rng(seed))
-    return Bench(game, physics, settings, np.ones_like(settings))
+    return Bench(game, physics, settings, settings, np.ones_like(settings))
 
 
 def away(bench: Bench, settings: Array) -> Array:

@@ -50,7 +50,7 @@ def test_a_rival_pays_for_each_shot(name: str) -> None:
     # All stages but the first measure two lengths; here all measure one, of 2 circuits.
     game, count = Counting(), 3
     physics, settings = game.draw(count, np.random.default_rng(1))
-    bench = Bench(game, physics, settings, np.ones_like(settings))
+    bench = Bench(game, physics, settings, settings, np.ones_like(settings))
     stages = tuple(Stage((length,), 10, 16) for length in (1, 2))
     rival = {"cma": CMAES(stages, population=8), "bayesian": Bayesian(stages, begin=12),
              "nelder-mead": NelderMead(stages), "random": RandomSearch(stages)}[name]  # fmt: skip

@@ -19,7 +19,7 @@ class Judged(QuadraticGame):
 
 
 def test_the_worst_gate_counts_and_what_is_lost_again_does_not() -> None:
-    bench = Bench(Judged(), {}, np.zeros((2, 2)), np.ones((2, 2)))
+    bench = Bench(Judged(), {}, np.zeros((2, 2)), np.zeros((2, 2)), np.ones((2, 2)))
     worst = [[9.0, 9.0], [1.1, 9.0], [1.3, 1.0], [1.1, 1.2], [1.0, 1.0]]
     settings = np.stack([np.array(worst), np.ones((5, 2))], axis=2)
     found = verdict(bench, Trace(np.array([0, 10, 20, 30, 40]), settings))
@@ -34,7 +34,7 @@ def test_the_worst_gate_counts_and_what_is_lost_again_does_not() -> None:
 
 
 def test_who_never_gets_there_has_no_number_of_shots() -> None:
-    bench = Bench(Judged(), {}, np.zeros((1, 2)), np.ones((1, 2)))
+    bench = Bench(Judged(), {}, np.zeros((1, 2)), np.zeros((1, 2)), np.ones((1, 2)))
     settings = np.array([[[1.0, 1.0]], [[2.0, 1.0]]])
     found = verdict(bench, Trace(np.array([5, 10]), settings))
     assert found.shots_to_calibrate() is None
