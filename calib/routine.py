@@ -15,6 +15,9 @@ from calib.threads import one_thread
 
 Target = tuple[int, ...]
 
+# A change of this many tolerances matters also to what needs a node only by way of others.
+_LARGE = 4.0
+
 
 @dataclass(frozen=True)
 class Node:
@@ -23,13 +26,18 @@ class Node:
     `needs` names the nodes that must be in order before this one means anything. A check is good
     for `max_age_s` of device time, unless something it rests on is changed before. A node with
     `verify` is measured again after each change, until it is within tolerance; the others are
-    coarse, and what they set is refined by a node that needs them.
+    coarse, and what they set is refined by a node that needs them. Of the needs that are `loose`,
+    only large changes count; a change by more than `large` tolerances is. With `look`, what was
+    good is first looked at with few shots.
     """
 
     calibration: Calibrates
     needs: tuple[str, ...] = ()
     max_age_s: float = 24 * 3600.0
     verify: bool = True
+    loose: tuple[str, ...] = ()
+    look: bool = True
+    large: float = _LARGE
 
     @property
     def name(self) -> str:
@@ -69,8 +77,6 @@ class Log:
 
 # A look at what was good before has a quarter of the shots.
 _LOOK = 4
-# A change of this many tolerances matters also to what needs a node only by way of others.
-_LARGE = 4.0
 
 
 class Routine:
@@ -202,7 +208,8 @@ class Routine:
         checked = self._good_at_s.get((name, target))
         if checked is None or self.device.time_s - checked > self.nodes[name].max_age_s:
             return False
-        needs = self.nodes[name].needs
+        node = self.nodes[name]
+        needs = [need for need in node.needs if need not in node.loose]
         return all(
             times.get((need, below), -1.0) <= checked
             for times, deep in ((self._changed_at_s, needs),
@@ -234,13 +241,22 @@ class Routine:
                 concluded[target] = one
                 verdict = self._judge(node, target, one)
                 lost += [target] * (verdict == "not trusted")
-                off += [target] * (verdict == "corrected" and node.verify)
+                off += [target] * (verdict == "corrected" and not self._verified(node, target, one))
             for need in node.needs if lost and attempt == 0 else ():
                 self._settle(need, self._unblocked(need, self._beneath(need, lost)))
             due = self._unblocked(name, lost) + off
         for target in due:
             if not self._is_noise(node, concluded[target].deviation):
                 self._give_up(name, target)
+
+    def _verified(self, node: Node, target: Target, conclusion: Conclusion) -> bool:
+        """Whether a correction need not be measured again, or was, and is within tolerance."""
+        after = conclusion.after
+        if not node.verify:
+            return True
+        if after is None or not (after.trusted and after.within(node.calibration.tolerance)):
+            return False
+        return self._judge(node, target, Conclusion(after, ())) == "in tolerance"
 
     def _is_noise(self, node: Node, found: Deviation) -> bool:
         return found.within(_LARGE * node.calibration.tolerance + 2 * found.uncertainty)
@@ -271,7 +287,7 @@ class Routine:
     def _may_be_seen_good(self, node: Node, target: Target) -> bool:
         """Whether it was good before, and a look at it can tell, by its last uncertainty."""
         key, calibration = (node.name, target), node.calibration
-        if key not in self._good_at_s or calibration.shots < _LOOK:
+        if not node.look or key not in self._good_at_s or calibration.shots < _LOOK:
             return False
         return self._full_uncertainty.get(key, 0.0) * math.sqrt(_LOOK) <= calibration.tolerance / 2
 
@@ -303,7 +319,7 @@ class Routine:
             return False
         self.record(updates)
         self._changed_at_s[node.name, target] = self.device.time_s
-        if abs(conclusion.deviation.value) > _LARGE * node.calibration.tolerance:
+        if abs(conclusion.deviation.value) > node.large * node.calibration.tolerance:
             self._changed_much_at_s[node.name, target] = self.device.time_s
         return True
 

@@ -44,12 +44,14 @@ class Deviation:
 class Conclusion:
     """What one run of one experiment says: the deviation, and the updates that would remove it.
 
-    `rolled_back` says that something was tried which measured worse, so that nothing is updated.
+    `rolled_back` says that something was tried which measured worse, so that nothing is updated;
+    `after` is what was measured with the updates already in force, where it was.
     """
 
     deviation: Deviation
     updates: tuple[Update, ...]
     rolled_back: bool = False
+    after: Deviation | None = None
 
 
 class Calibrates(Protocol):

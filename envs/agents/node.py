@@ -46,15 +46,16 @@ class AgentCalibration:
     nothing is moved. No knob leaves its bounds, nor what a full move may reach from where it began.
     Afterwards the same circuits are measured again: what is not better by two standard deviations
     is rolled back. An action that is no number moves nothing, and is not trusted. `shots` are those
-    of the guard's circuits; with fewer than `full_shots` it is a look, and nothing is tried.
+    of the guard's circuits. The agent's looks have `more` times the shots of its training, as it
+    costs more to begin a job than to repeat it.
     """
 
     name: str
     agent: Agent
     game: QiskitGame
-    tolerance: float = 0.02
-    shots: int = 64
-    full_shots: int = 64
+    tolerance: float = 0.01
+    shots: int = 256
+    more: int = 4
     unit: str = "score"
 
     @property
@@ -69,9 +70,10 @@ class AgentCalibration:
 
     @functools.cached_property
     def rules(self) -> Rules:
-        """Those that the agent was trained under."""
-        table = self.agent.environment.config or {}
-        return Rules(self.game, CalibrationConfig.model_validate(table))
+        """Those that the agent was trained under, with more shots."""
+        config = CalibrationConfig.model_validate(self.agent.environment.config or {})
+        more = config.model_copy(update={"shots": self.more * config.shots})
+        return Rules(self.game, more)
 
     def run(
         self, backend: DriftingBackend, controls: Controls, targets: Sequence[Target]
@@ -81,7 +83,7 @@ class AgentCalibration:
         first, seen = bench.settings(), self._guard(bench)
         before = self._scores(seen)
         due = np.array([value > self.tolerance for value, _ in before])
-        if not any(due) or self.shots < self.full_shots:
+        if not any(due):
             return [Tried(t, score) for t, score in zip(bench.targets, before, strict=True)]
         try:
             lengths = self._first_lengths(seen)
@@ -109,7 +111,7 @@ class AgentCalibration:
                 self.game.knobs, data.settings, data.uncertainties, strict=True
             )
         )
-        return Conclusion(deviation, updates)
+        return Conclusion(deviation, updates, after=Deviation(*data.after, self.unit))
 
     @property
     def _reward(self) -> Reward:
@@ -118,8 +120,7 @@ class AgentCalibration:
     def _guard(self, bench: _Bench) -> Numbers:
         """Counts of the reward's circuits at its own lengths, [targets, lengths, C]."""
         lengths = self._reward.doublings(self.game.longest)
-        each = [bench.counts(np.full(len(bench.targets), k), self.shots) for k in lengths]
-        return np.stack(each, axis=1)
+        return bench.counts(np.tile(lengths, (len(bench.targets), 1)), self.shots)
 
     def _scores(self, ones: Numbers) -> list[tuple[float, float]]:
         """Each target's score, and one standard deviation of it."""
@@ -149,7 +150,7 @@ class AgentCalibration:
         starts = np.ones(len(bench.targets), dtype=bool)
         uncertainties = np.full(first.shape, np.nan)
         while (looks < rules.config.looks).any():
-            ones = bench.counts(doublings, rules.config.shots)
+            ones = bench.counts(doublings[:, None], rules.config.shots)[:, 0]
             seen = rules.observation(ones, doublings, looks)
             uncertainties = rules.uncertainties(ones, doublings)
             actions, memory = self.agent.act(seen, memory, starts)
@@ -194,9 +195,10 @@ class _Bench:
         ])  # fmt: skip
 
     def counts(self, doublings: Numbers, shots: int) -> Numbers:
-        """How often each circuit read 1, [targets, C]; `doublings` [targets] are the lengths."""
-        alone = [self.game.qiskit_circuits(self.controls, target, 2 ** int(k))
-                 for target, k in zip(self.targets, doublings, strict=True)]  # fmt: skip
+        """How often each circuit read 1 at lengths [targets, L], from one job: [targets, L, C]."""
+        alone = [[one for k in lengths
+                  for one in self.game.qiskit_circuits(self.controls, target, 2 ** int(k))]
+                 for target, lengths in zip(self.targets, doublings, strict=True)]  # fmt: skip
         together = [self._together(circuits) for circuits in zip(*alone, strict=True)]
         result = self.backend.run(together, shots=shots).result()
         found = np.zeros((len(self.targets), len(together)), dtype=np.int64)
@@ -205,7 +207,7 @@ class _Bench:
             for outcome, times in counts.items():
                 for row, bit in enumerate(reversed(outcome)):
                     found[row, column] += times * (bit == "1")
-        return found
+        return found.reshape(*doublings.shape, -1)
 
     def _together(self, circuits: Sequence[QuantumCircuit]) -> QuantumCircuit:
         whole = QuantumCircuit(self.backend.device.qubits, len(self.targets))

@@ -290,6 +290,52 @@ def test_what_was_good_is_first_looked_at_with_a_quarter_of_the_shots() -> None:
     assert log.experiments == len(log.steps) == sum(asked.values())
 
 
+@pytest.mark.parametrize("loose", [True, False])
+def test_of_a_loose_need_small_changes_do_not_count(loose: bool) -> None:
+    """0.3 is three tolerances: a large change of the first node, whose limit is two, only."""
+    for limit, is_large in ((2.0, True), (4.0, False)):
+        journal: list[Any] = []
+        base = Scripted("base", 1, lambda target, time: 0.0 if time != 2 else 0.3, journal)
+        top = Scripted("top", 1, lambda target, time: 0.0, journal)
+        device = Device(DeviceConfig(seed=7, topology=Line(qubits=1)))
+        nodes = [Node(cast(Calibration, base), (), 100.0, large=limit),
+                 Node(cast(Calibration, top), ("base",), loose=("base",) * loose)]  # fmt: skip
+        routine = Routine(DriftingBackend(device), nodes)
+        routine.maintain()
+        device.advance(200.0)
+        routine.maintain()
+        assert base.asked[(0,)] == 3
+        assert top.asked[(0,)] == (1 if loose and not is_large else 2)
+
+
+class Measured(Scripted):
+    """Says what it measured with its update in force."""
+
+    def conclusion(self, target: tuple[int, ...], controls: Any) -> Conclusion:
+        after = Deviation(0.0 if target == (0,) else 0.2, 0.01, "rad")
+        return replace(super().conclusion(target, controls), after=after)
+
+
+def test_what_was_measured_after_a_correction_is_not_measured_again() -> None:
+    journal: list[Any] = []
+    base = Measured("base", 1, lambda target, time: 0.3 if time == 1 else 0.0, journal)
+    log = routine_of((cast(Scripted, base), ())).maintain()
+    assert base.asked == {(0,): 1, (1,): 2, (2,): 2, (3,): 2, (4,): 2}
+    said = [(step.verdict, step.deviation) for step in log.steps if step.target == (0,)]
+    assert said == [("corrected", 0.3), ("in tolerance", 0.0)]
+
+
+def test_a_node_without_looks_is_measured_with_all_shots() -> None:
+    journal: list[Any] = []
+    base = Scripted("base", 1, lambda target, time: 0.0, journal, shots=400)
+    device = Device(DeviceConfig(seed=7, topology=Line(qubits=1)))
+    routine = Routine(DriftingBackend(device), [Node(cast(Calibration, base), (), 5.0, look=False)])
+    routine.maintain()
+    device.advance(100.0)
+    routine.maintain()
+    assert base.used == [400, 400]
+
+
 def test_no_look_where_few_shots_cannot_tell() -> None:
     """With a quarter of the shots ±0.01 is ±0.02: enough for a tolerance of 0.05, not of 0.03."""
     for tolerance, shots in ((0.05, 25), (0.03, 100)):

@@ -1,6 +1,5 @@
 """A trained agent as a node of the routine: what it sets, and what its guard refuses."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,9 @@ def test_the_shipped_agent_calibrates_qubits_that_it_has_never_seen() -> None:
     assert not log.failed
     assert max(error.ratio for error in gate_errors(device)) < 1.2
     assert {step.verdict for step in log.steps} == {"corrected", "in tolerance"}
-    assert log.spent.shots < 30_000
+    # The guard twice, and eight of nine looks: the guard sees what the last move did.
+    assert log.spent.jobs == 10
+    assert log.spent.shots < 40_000
 
 
 def test_what_is_within_tolerance_is_left_alone() -> None:
@@ -87,7 +88,7 @@ def test_no_knob_leaves_what_a_full_move_reaches(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(DriftingBackend, "run", watched)
     routine_of(device, Stubborn(1.0)).maintain()
     calibration = agent_calibration(find_agent("pulse"))
-    assert len(seen) > 10
+    assert len(seen) == 10
     for name, reach in zip(calibration.knobs, calibration.game.reach, strict=True):
         values = [one[Knob(name, (0,))] for one in seen]
         if name.endswith("amplitude"):
@@ -112,15 +113,6 @@ def test_an_axis_beyond_a_quarter_turn_is_taken_as_its_opposite(axis_rad: float)
     log = routine_of(device, find_agent("pulse")).maintain()
     assert not log.failed
     assert max(error.ratio for error in gate_errors(device)) < 1.2
-
-
-def test_a_look_with_fewer_shots_tries_nothing() -> None:
-    device = qubits(1)
-    calibration = replace(agent_calibration(find_agent("pulse")), shots=16)
-    (tried,) = calibration.run(DriftingBackend(device), device.controls, [(0,)])
-    assert tried.settings is None
-    assert tried.before[0] > calibration.tolerance
-    assert calibration.conclusion(tried, device.controls).updates == ()
 
 
 def test_settings_are_as_before_when_the_agent_is_interrupted() -> None:
