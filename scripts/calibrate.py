@@ -20,7 +20,7 @@ examples:
   syndrift calibrate configs/calibrate_smoke.toml            two qubits, in half a minute
   syndrift calibrate configs/calibrate.toml                  five qubits that drift, for a day
   syndrift calibrate configs/calibrate.toml --set device.seed=7 --out runs/device-7
-  syndrift calibrate configs/calibrate_smoke.toml --agent pulse    by a trained agent
+  syndrift calibrate configs/calibrate_smoke.toml --agent pulse --agent cz    by trained agents
   syndrift calibration checks --device line-of-five          afterwards: what was found, and when
   syndrift calibration history --device line-of-five --out runs/pictures
 
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another value for a key, e.g. device.seed=7 (repeatable)",
     )
     parser.add_argument("--agent", action="append", default=[], metavar="NAME_OR_FOLDER",
-                        dest="agents", help="a trained agent in place of experiments: pulse, "
-                        "or the folder of one of yours (repeatable)")  # fmt: skip
+                        dest="agents", help="a trained agent in place of experiments: pulse or "
+                        "cz, or the folder of one of yours (repeatable)")  # fmt: skip
     parser.add_argument("--seed", type=int, help="same as --set device.seed=SEED")
     parser.add_argument("--history", type=pathlib.Path, metavar="PATH",
                         help="the history's file (default: calibration.sqlite)")  # fmt: skip
