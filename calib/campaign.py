@@ -53,7 +53,7 @@ class CampaignConfig(BaseModel):
     agents: tuple[str, ...] = Field(
         default=(),
         description="trained agents that do the work of experiments: shipped ones by their names "
-        "(pulse), others by their folders",
+        "(pulse, cz), others by their folders",
     )
     every_minutes: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="device time between two looks at it"

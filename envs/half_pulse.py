@@ -24,7 +24,8 @@ _ROUNDS = 25
 
 @dataclass(frozen=True)
 class HalfPulse:
-    """Its amplitude and length as quadratic forms in those of the CZ: coefficients of `_terms`.
+    """Its amplitude and length as quadratic forms in those of the CZ, a and d: the coefficients of
+    1, a, d, a², a·d and d².
 
     They are what a maker of experiments finds once by simulation of pairs like those to be
     calibrated. An error of the CZ's length makes half that error here, which adds to its own.
@@ -42,15 +43,12 @@ class HalfPulse:
         return _sum(self.duration_ns, amplitude, duration_ns)
 
 
-def _terms(amplitude: Number, duration_ns: Number) -> tuple[Number, ...]:
-    """What the coefficients belong to, after the constant."""
-    return (amplitude, duration_ns, amplitude**2, amplitude * duration_ns, duration_ns**2)
-
-
 def _sum(coefficients: tuple[float, ...], amplitude: Number, duration_ns: Number) -> Number:
     constant, *slopes = coefficients
-    terms = _terms(amplitude, duration_ns)
-    return sum((slope * term for slope, term in zip(slopes, terms, strict=True)), start=constant)
+    a, d, aa, ad, dd = slopes
+    straight = constant + a * amplitude + d * duration_ns
+    bent = (aa * amplitude + ad * duration_ns) * amplitude + dd * duration_ns * duration_ns
+    return straight + bent
 
 
 def best_settings(pair: CoupledPair) -> Array:
@@ -75,7 +73,8 @@ def fitted_half_pulse(pair: CoupledPair) -> tuple[HalfPulse, Array]:
         return np.stack([stays.real.numpy(), stays.imag.numpy()])
 
     halves = _newton(errors, np.stack([best[0], best[1] - _cycle_ns(pair) / 2]))
-    table = np.stack([np.ones(best.shape[1]), *_terms(*best)], axis=1)
+    a, d = best
+    table = np.stack([np.ones(best.shape[1]), *best, a * a, a * d, d * d], axis=1)
     forms = np.linalg.lstsq(table, halves.T, rcond=None)[0]
     amplitude, duration_ns = (tuple(map(float, form)) for form in forms.T)
     return HalfPulse(amplitude, duration_ns), best

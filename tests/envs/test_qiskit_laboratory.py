@@ -128,5 +128,5 @@ def _two_samples(first: NDArray[np.complex128], second: NDArray[np.complex128]) 
 
 @pytest.mark.parametrize("made", [PulseCalibration, ReadoutCalibration])
 def test_an_unknown_stack_is_refused(made: Any):
-    with pytest.raises(ValueError, match="stack must be 'batched' or 'qiskit', got 'aer'"):
-        made(stack="aer")
+    with pytest.raises(ValueError, match="stack must be 'batched' or 'qiskit', got 'exact'"):
+        made(stack="exact")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from envs.game import Array, Numbers, Physics
+from envs.game import Angle, Array, Numbers, Physics
 from envs.rivals import Bench
 
 
@@ -15,6 +17,8 @@ class QuadraticGame:
     reach = np.ones(2)
     moves = np.eye(2)
     circuits: tuple[str, ...] = ("first", "second")
+    angles: tuple[Angle, ...] = ()
+    blurred: Mapping[str, str] = {}
     ideal = np.full(2, 0.2)
     longest = 3
     gates: tuple[str, ...] = ("cz",)
