@@ -53,7 +53,7 @@ class AgentCalibration:
     name: str
     agent: Agent
     game: QiskitGame
-    tolerance: float = 0.01
+    tolerance: float = 0.015
     shots: int = 256
     more: int = 4
     unit: str = "score"

@@ -14,7 +14,7 @@ from envs.agents.shipped import find_agent
 from envs.agents.vector import AsVecEnv
 from envs.game import HIDDEN
 
-DEVICES, LOOKS = 256, 14
+DEVICES = 256
 
 
 def final_ratios(environment: Any, act: Any, seed: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def final_ratios(environment: Any, act: Any, seed: int) -> np.ndarray:
     env = make_devices(environment, DEVICES, judged=True)
     observation, _ = env.reset(seed=seed)
     infos: dict[str, Any] = {}
-    for _ in range(LOOKS - 1):
+    for _ in range(environment.config["looks"] - 1):
         observation, *_, infos = env.step(act(observation))
     return infos["final_info"][HIDDEN]["ratio"].max(axis=1)
 
