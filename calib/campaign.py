@@ -113,15 +113,12 @@ def run_campaign(
     `journal` of a campaign that was stopped, it is that campaign which goes on. `nodes` are the
     routine's, the standard ones if none are given: whoever calls makes them of `config.agents`.
     """
+    nodes = _usual_nodes(config) if nodes is None else nodes
     device, journal = Device(config.device), journal or Journal()
     resume(device, history, run)
     met = history.changes(history_name(config.device))[0].utc.isoformat()
     journal.begin(Begun(met, tuple(gate_errors(device))))
     device.advance(max(0.0, journal.device_time_s - device.time_s))
-    if nodes is None:
-        if config.agents:
-            raise ValueError("agents: give the `nodes` that `envs.agents.graph` makes of them")
-        nodes = standard_nodes(config.device.entangler)
     routine = _routine(device, history, run, journal, nodes)
     names, duration_s = list(routine.nodes), config.hours * 3600
     share = _BRING_UP_S / (_BRING_UP_S + duration_s)  # of the progress
@@ -140,6 +137,12 @@ def run_campaign(
     on_progress(1.0)
     (begun,) = journal.all(Begun)
     return Campaign(begun.before, tuple(journal.all(Look)), up.spent, routine.log)
+
+
+def _usual_nodes(config: CampaignConfig) -> Sequence[Node]:
+    if config.agents:
+        raise ValueError("agents: give the `nodes` that `envs.agents.graph` makes of them")
+    return standard_nodes(config.device.entangler)
 
 
 _BRING_UP_S = 600.0  # of device time, about

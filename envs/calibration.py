@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from calib.device_config import DeviceConfig
 from calib.threads import one_thread
 from envs.estimates import Estimates
 from envs.game import Array, Game, Numbers, Physics
-from envs.gauges import Gauge, GaugeGame, gauge_of
+from envs.gauges import Gauge, gauge_of
 from envs.rewards import Reward
 
 Floats = NDArray[np.float32]
@@ -141,13 +142,12 @@ class Calibrations:
         self,
         rules: Rules,
         count: int,
-        laboratory: Laboratory | None = None,
-        laboratory_of: Callable[[GaugeGame], Laboratory] | None = None,
+        laboratory_of: Callable[[Any], Laboratory] | None = None,
     ) -> None:
-        """`laboratory_of` makes those for what a reward measures with circuits of its own."""
+        """`laboratory_of` makes those of the game, and of what a reward measures beside it."""
         self.rules, self.count = rules, count
-        self.laboratory = laboratory or batched_laboratory(rules.game)
-        self._gauges = _weighed(rules, laboratory_of or batched_laboratory)
+        made = laboratory_of or batched_laboratory
+        self.laboratory, self._gauges = made(rules.game), _weighed(rules, made)
         self.physics: dict[str, Array] = {}
         self.settings = np.zeros((count, len(rules.game.knobs)))
         self.doublings = np.zeros(count, dtype=np.int64)
@@ -223,7 +223,7 @@ class _Weighed:
         return self.weight * self.gauge.score(self.reward, ones)
 
 
-def _weighed(rules: Rules, laboratory_of: Callable[[GaugeGame], Laboratory]) -> list[_Weighed]:
+def _weighed(rules: Rules, laboratory_of: Callable[[Any], Laboratory]) -> list[_Weighed]:
     """What a reward measures beside the circuits that agents look at."""
     reward = rules.config.reward
     found = []

@@ -26,7 +26,7 @@ class CZCalibration(CalibrationEnv):
         config = CalibrationConfig.model_validate(config or {})
         game = CZGame(config.devices)
         made = functools.partial(laboratory, stack=stack)
-        super().__init__(Calibrations(Rules(game, config), 1, made(game), made))
+        super().__init__(Calibrations(Rules(game, config), 1, made))
 
 
 class CZCalibrationVector(CalibrationVectorEnv):

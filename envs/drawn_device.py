@@ -56,6 +56,15 @@ def drawn_device(
     return device
 
 
+def drawn_qubit(
+    family: DeviceConfig, physics: Physics, row: int, settings: Mapping[str, float], *, seed: int
+) -> Device:
+    """A device of one qubit, its settings by the names of knobs."""
+    values = {name: float(column[row]) for name, column in physics.items()}
+    in_force = {Knob(name, (0,)): value for name, value in settings.items()}
+    return drawn_device(family, [values], in_force, seed=seed)
+
+
 def drawn_pair(
     family: DeviceConfig, physics: Physics, row: int, settings: Mapping[Knob, float], *, seed: int
 ) -> Device:

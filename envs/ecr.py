@@ -43,7 +43,7 @@ class ECRCalibration(CalibrationEnv):
         config = ECRConfig.model_validate(config or {})
         game = ECRGame(config.devices)
         made = functools.partial(laboratory, stack=stack)
-        super().__init__(Calibrations(Rules(game, config), 1, made(game), made))
+        super().__init__(Calibrations(Rules(game, config), 1, made))
 
 
 class ECRCalibrationVector(CalibrationVectorEnv):

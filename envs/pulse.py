@@ -49,7 +49,7 @@ class PulseCalibration(CalibrationEnv):
             )
         game = config.game()
         made = functools.partial(laboratory, stack=stack)
-        super().__init__(Calibrations(Rules(game, config), 1, made(game), made))
+        super().__init__(Calibrations(Rules(game, config), 1, made))
 
 
 class PulseCalibrationVector(CalibrationVectorEnv):

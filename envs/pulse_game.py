@@ -12,7 +12,7 @@ from qiskit.circuit import QuantumCircuit
 from torch import Tensor
 
 from calib import channels as ch
-from calib.controls import Controls, Knob
+from calib.controls import Controls
 from calib.decoherence import Decoherence, coherence_limit
 from calib.density import z_rotation
 from calib.device import Device
@@ -21,7 +21,7 @@ from calib.judge import ideal_transfer
 from calib.pulses import rotation_amplitude
 from calib.threads import one_thread
 from calib.truth import drawn
-from envs.drawn_device import drawn_device
+from envs.drawn_device import drawn_qubit
 from envs.game import Angle, Array, Numbers, Physics, without_spread
 from envs.lone_qubits import LoneQubits, Settings, gate_transfers, level_probabilities
 from envs.readout_lines import READ_ONE, ReadoutLines
@@ -142,10 +142,8 @@ class PulseGame:
 
     def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
         """A `Device` of one qubit with the physics and the settings of one row."""
-        knobs = [Knob(name, (0,)) for name in self.knobs]
-        in_force = dict(zip(knobs, settings[row].tolist(), strict=True))
-        qubit = {name: values[row] for name, values in physics.items()}
-        return drawn_device(self.devices, [qubit], in_force, seed=seed)
+        in_force = dict(zip(self.knobs, settings[row].tolist(), strict=True))
+        return drawn_qubit(self.devices, physics, row, in_force, seed=seed)
 
     def qiskit_circuits(
         self, controls: Controls, qubits: tuple[int, ...], repetitions: int

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from qiskit.circuit import QuantumCircuit
 
-from calib.controls import Controls, Knob
+from calib.controls import Controls
 from calib.density import diagonals
 from calib.device import Device
 from calib.device_config import DeviceConfig
@@ -15,7 +15,7 @@ from calib.play_channels import resting_levels
 from calib.readout import Discriminator, ReadoutPulse, Resonator, assignment_matrix
 from calib.starting_point import READOUT_AMPLITUDE
 from calib.truth import drawn
-from envs.drawn_device import drawn_device
+from envs.drawn_device import drawn_qubit
 from envs.game import Angle, Array, Numbers, Physics, without_spread
 from envs.given_pulses import drawn_qubits, given_pulses, left_over, qubits_of, settings_of
 from envs.lone_qubits import gate_transfers
@@ -92,10 +92,8 @@ class ReadoutGame:
 
     def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
         """A `Device` of one qubit with the physics and the tone of one row."""
-        knobs = [Knob(name, (0,)) for name in self.knobs]
-        in_force = dict(zip(knobs, settings[row].tolist(), strict=True))
-        qubit = {name: values[row] for name, values in physics.items()}
-        return drawn_device(self.devices, [qubit], in_force, seed=seed)
+        in_force = dict(zip(self.knobs, settings[row].tolist(), strict=True))
+        return drawn_qubit(self.devices, physics, row, in_force, seed=seed)
 
     def qiskit_circuits(
         self, controls: Controls, qubits: tuple[int, ...], repetitions: int
