@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/do_agents_calibrate_with_fewer_shots.py [--quick]
 
-Fifty devices of one qubit and fifty pairs, seeds 5001 to 5050, that nobody has trained or tuned on.
+Fifty devices of one qubit and fifty pairs, seeds 7001 to 7050, that nobody has trained or tuned on.
 They start as far off as the config's `start` says (amplitudes and DRAG, drive frequency, the axis
 of X; of the pairs the CZ alone, its phases by up to pi, beside SX and X as a one-qubit calibration
 leaves them); readout is right. All but the routine measure the same circuits of the environment,
@@ -42,7 +42,7 @@ from envs.rivals.verdict import SHARE, WITHIN, Verdict, verdict
 from scripts.run_folder import machine
 from scripts.table import aligned
 
-SEEDS = range(5001, 5051)
+SEEDS = range(7001, 7051)
 BUDGET_SHOTS = 5_000_000
 MOMENTS = 200  # of a trace that are judged
 WEIGHTS = pathlib.Path(__file__).parent.parent / "envs" / "agents" / "weights"

@@ -38,7 +38,7 @@ from scripts.run_folder import machine
 from scripts.table import aligned
 
 SEEDS = range(6001, 6007)
-MINUTES = {"agents": (10, 15, 30, 60), "routine": (30, 60, 120, 240)}
+MINUTES = {"agents": (10, 15, 30, 60), "routine": (15, 30, 60, 120)}
 HOURS = 24.0
 RECIPE = pathlib.Path(__file__).parent.parent / "configs" / "calibrate.toml"
 

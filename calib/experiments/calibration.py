@@ -12,6 +12,7 @@ from qiskit.providers import BackendV2
 from qiskit_experiments.framework import BaseExperiment, ExperimentData, ParallelExperiment
 
 from calib.controls import Controls, Update
+from calib.experiments.quick_fits import quicken
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,8 @@ class Calibration:
             raise ValueError(f"{self.name} takes {self.width} qubit(s), got {tuple(qubits)}")
         experiment = self.build(controls, tuple(qubits))
         experiment.set_run_options(shots=self.shots)
-        analysis = experiment.analysis
-        if analysis is not None and "plot" in analysis.options:
-            analysis.set_options(plot=False)
+        if experiment.analysis is not None:
+            quicken(experiment.analysis)
         return experiment
 
     def check(self, data: ExperimentData, controls: Controls) -> Deviation:
@@ -173,11 +173,16 @@ class Calibration:
         """
         experiments = [self.experiment(controls, qubits) for qubits in targets]
         if len(experiments) == 1:
-            return [experiments[0].run(backend, backend_run=True).block_for_results()]
+            return [_measured(experiments[0], backend)]
         together = ParallelExperiment(experiments, flatten_results=False)
         together.set_run_options(**experiments[0].run_options.__dict__)
-        data = together.run(backend, backend_run=True).block_for_results()
-        return cast("list[ExperimentData]", data.child_data())
+        return cast("list[ExperimentData]", _measured(together, backend).child_data())
+
+
+def _measured(experiment: BaseExperiment, backend: BackendV2) -> ExperimentData:
+    # With its own analysis by name: the copy that is taken otherwise loses what made it quick.
+    data = experiment.run(backend, analysis=experiment.analysis, backend_run=True)
+    return cast("ExperimentData", data.block_for_results())
 
 
 def _known(update: Update) -> Update:

@@ -49,8 +49,8 @@ def test_the_shipped_agent_calibrates_qubits_that_it_has_never_seen() -> None:
     assert not log.failed
     assert max(error.ratio for error in gate_errors(device)) < 1.2
     assert {step.verdict for step in log.steps} == {"corrected", "in tolerance"}
-    # The guard twice, and eight of nine looks: the guard sees what the last move did.
-    assert log.spent.jobs == 10
+    # The guard twice, and eleven of twelve looks: the guard sees what the last move did.
+    assert log.spent.jobs == 13
     assert log.spent.shots < 40_000
 
 
@@ -88,7 +88,7 @@ def test_no_knob_leaves_what_a_full_move_reaches(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(DriftingBackend, "run", watched)
     routine_of(device, Stubborn(1.0)).maintain()
     calibration = agent_calibration(find_agent("pulse"))
-    assert len(seen) == 10
+    assert len(seen) == 13
     for name, reach in zip(calibration.knobs, calibration.game.reach, strict=True):
         values = [one[Knob(name, (0,))] for one in seen]
         if name.endswith("amplitude"):
