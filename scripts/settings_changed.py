@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,14 @@ class Setting:
     uncertainty: float | None
     status: str
     by: str
+
+    @property
+    def difference(self) -> float:
+        """New less old; of an angle, the shorter way around."""
+        difference = self.new - self.old
+        if self.knob.name.endswith("_rad") and abs(difference) > math.pi:
+            return math.remainder(difference, 2 * math.pi)
+        return difference
 
 
 def settings_changed(
@@ -62,7 +71,7 @@ def settings_table(settings: Sequence[Setting]) -> str:
 
     rows = [
         (str(one.knob), value_text(one.old, one.uncertainty), value_text(one.new, one.uncertainty),
-         f"{one.new - one.old:+.3g}", "" if one.uncertainty is None else f"{one.uncertainty:.2g}",
+         f"{one.difference:+.3g}", "" if one.uncertainty is None else f"{one.uncertainty:.2g}",
          one.status, one.by)
         for one in settings
     ]  # fmt: skip
@@ -73,7 +82,7 @@ def settings_table(settings: Sequence[Setting]) -> str:
 def settings_rows(settings: Sequence[Setting]) -> list[dict[str, Any]]:
     """The same in full, for JSON and CSV."""
     return [
-        {"knob": str(one.knob), "old": one.old, "new": one.new, "difference": one.new - one.old,
+        {"knob": str(one.knob), "old": one.old, "new": one.new, "difference": one.difference,
          "uncertainty": one.uncertainty, "status": one.status, "by": one.by}
         for one in settings
     ]  # fmt: skip

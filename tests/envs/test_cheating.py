@@ -17,14 +17,16 @@ from envs.game import HIDDEN
 DEVICES = 256
 
 
-def final_ratios(environment: Any, act: Any, seed: int) -> np.ndarray:
-    """The worst gate of each device, over its coherence limit, at the end of its episode."""
+def played(environment: Any, act: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each device: the worst gate over its coherence limit at the end, and the return."""
     env = make_devices(environment, DEVICES, judged=True)
     observation, _ = env.reset(seed=seed)
     infos: dict[str, Any] = {}
+    returns = np.zeros(DEVICES)
     for _ in range(environment.config["looks"] - 1):
-        observation, *_, infos = env.step(act(observation))
-    return infos["final_info"][HIDDEN]["ratio"].max(axis=1)
+        observation, rewards, _, _, infos = env.step(act(observation))
+        returns += rewards
+    return infos["final_info"][HIDDEN]["ratio"].max(axis=1), returns
 
 
 class Blind(VecEnvWrapper):
@@ -49,27 +51,33 @@ def test_an_agent_without_observations_learns_nothing_that_calibrates() -> None:
     table = dict(seeing.environment.config or {}) | {"upkeep": 0.0}
     environment = seeing.environment.model_copy(update={"config": table})
     env = make_devices(environment, 64)
-    blind = PPO("MlpPolicy", Blind(AsVecEnv(env)), n_steps=26, batch_size=416, gamma=0.9,
+    blind = PPO("MlpPolicy", Blind(AsVecEnv(env)), n_steps=22, batch_size=352, gamma=0.9,
                 seed=1, device="cpu", policy_kwargs={"log_std_init": -1.5})  # fmt: skip
     with one_thread():
         blind.learn(10_000)
     rng = np.random.default_rng(5)
-    cheat = final_ratios(environment, lambda seen: blind.predict(
+    nothing = np.zeros((DEVICES, 7))
+    cheat, cheated = played(environment, lambda seen: blind.predict(
         np.zeros_like(seen), deterministic=True)[0], seed=7)  # fmt: skip
-    random = final_ratios(environment, lambda seen: rng.uniform(-0.2, 0.2, (len(seen), 7)), seed=8)
-    sees = final_ratios(environment, lambda seen: seeing.act(seen)[0], seed=9)
+    random, drawn = played(environment, lambda _: rng.uniform(-0.2, 0.2, (DEVICES, 7)), seed=8)
+    _, still = played(environment, lambda _: nothing, seed=8)
+    sees, seen_return = played(environment, lambda seen: seeing.act(seen)[0], seed=9)
     assert (cheat < 1.2).sum() == (random < 1.2).sum() == 0
     assert (sees < 1.2).sum() > 200
     # The best constants can do is to hold still, and that is no calibration: not one in a hundred
     # comes within ten times the limit.
     assert np.median(cheat) > 100
     assert stats.mannwhitneyu(sees, cheat).pvalue < 1e-30  # pyright: ignore[reportAttributeAccessIssue]
+    # What constants earn is not above what holding still does, and nearly what chance earns.
+    uncertainty = np.hypot(cheated.std(), still.std()) / np.sqrt(DEVICES)
+    assert cheated.mean() < still.mean() + 4.5 * uncertainty
+    assert abs(cheated.mean() - drawn.mean()) < 0.05 * seen_return.mean()
 
 
 @pytest.mark.parametrize("move", [-0.5, 0.0, 0.5])
 def test_no_constant_action_is_a_calibration(move: float) -> None:
     environment = find_agent("pulse").environment
     table = dict(environment.config or {}) | {"upkeep": 0.0}
-    ratios = final_ratios(environment.model_copy(update={"config": table}),
-                          lambda seen: np.full((len(seen), 7), move), seed=3)  # fmt: skip
+    ratios, _ = played(environment.model_copy(update={"config": table}),
+                       lambda seen: np.full((len(seen), 7), move), seed=3)  # fmt: skip
     assert (ratios < 1.2).sum() == 0

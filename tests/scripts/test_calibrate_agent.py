@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import pathlib
 import shutil
 from typing import Any
@@ -43,7 +44,8 @@ def test_the_table_says_what_the_agent_did(
     for knob, entry in entries.items():
         row = rows[knob]
         assert float(row["new"]) == entry.value
-        assert float(row["difference"]) == pytest.approx(float(row["new"]) - float(row["old"]))
+        turns = (float(row["difference"]) - float(row["new"]) + float(row["old"])) / (2 * math.pi)
+        assert turns == pytest.approx(round(turns) if knob.endswith("_rad") else 0, abs=1e-12)
         assert float(row["difference"]) != 0
         assert float(row["uncertainty"]) == entry.uncertainty
         assert (row["status"], row["by"]) == ("in tolerance", "agent_pulse")

@@ -18,7 +18,7 @@ from calib.experiments import fine_amplitude
 from calib.experiments.quick_fits import quicken
 
 
-def formulas(analysis: FineAmplitudeAnalysis) -> list[lmfit.Model]:
+def formulas(analysis: FineAmplitudeAnalysis) -> list[Any]:
     return [model for model in analysis.models if isinstance(model, lmfit.models.ExpressionModel)]
 
 
@@ -28,7 +28,8 @@ def lone_qubits(count: int, seed: int) -> Device:
 
 
 def fitted(data: ExperimentData) -> Any:
-    return data.artifacts("fit_summary").data
+    summary: Any = data.artifacts("fit_summary")
+    return summary.data
 
 
 def test_the_formulas_give_the_same_numbers_to_the_bit() -> None:
