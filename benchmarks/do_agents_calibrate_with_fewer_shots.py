@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from envs.game import WITHIN
 from envs.held_out import lone_qubit, pair
 from envs.rivals.bench import Rival, Trace, merged
 from envs.rivals.conventional import Upkeep, cz_nodes, maintained, pulse_nodes
@@ -38,7 +39,7 @@ from envs.rivals.tuned import (
     linear_feedback,
     optimisers,
 )
-from envs.rivals.verdict import SHARE, WITHIN, Verdict, verdict
+from envs.rivals.verdict import SHARE, Verdict, verdict
 from scripts.run_folder import machine
 from scripts.table import aligned
 
@@ -99,15 +100,26 @@ def routine(kind: Kind, fewer: int, kept: list[tuple[Upkeep, float]]) -> Result:
     return Result(name, found, [one.shots for one, _ in kept], sum(took for _, took in kept))
 
 
-def results(kind: Kind, count: int, pool: concurrent.futures.Executor) -> list[Result]:
-    """All methods, the agent or the hand-made one first."""
-    numbers = range(len(rivals(kind)))
-    waiting = [pool.submit(play, kind, number, count) for number in numbers]
+class Begun(NamedTuple):
+    """The methods of one kind, at work: what will be each rival's result, and each device's."""
+
+    rivals: list[concurrent.futures.Future[Result]]
+    routine: dict[int, list[concurrent.futures.Future[tuple[Upkeep, float]]]]
+
+
+def begin(kind: Kind, count: int, pool: concurrent.futures.Executor) -> Begun:
+    """Sets all methods to work, the agent or the hand-made one first."""
+    waiting = [pool.submit(play, kind, number, count) for number in range(len(rivals(kind)))]
     keeping = {fewer: [pool.submit(keep, kind, seed, fewer) for seed in SEEDS[:count]]
                for fewer in (1, FEWER_SHOTS[kind])}  # fmt: skip
+    return Begun(waiting, keeping)
+
+
+def results(kind: Kind, begun: Begun) -> list[Result]:
+    """What all methods did, in the order in which they began."""
     found = [routine(kind, fewer, [one.result() for one in each])
-             for fewer, each in keeping.items()]  # fmt: skip
-    return [one.result() for one in waiting] + found
+             for fewer, each in begun.routine.items()]  # fmt: skip
+    return [one.result() for one in begun.rivals] + found
 
 
 def row(one: Result, budget_shots: int) -> tuple[str, ...]:
@@ -143,8 +155,8 @@ def main() -> None:
     count = 6 if parser.parse_args().quick else len(SEEDS)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
-        for kind in KINDS:
-            show(kind, results(kind, count, pool))
+        for kind, begun in [(kind, begin(kind, count, pool)) for kind in KINDS]:
+            show(kind, results(kind, begun))
     print(f"\nseeds {SEEDS[0]} to {SEEDS[count - 1]}; intervals: Wilson; {machine()}")
 
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/do_agents_keep_a_drifting_device_better.py [--quick] [--done FILE]
 
-Devices of two qubits, seeds 6001 to 6006, that nobody has trained or tuned on, with the drift of
+Devices of two qubits, seeds 6001 to 6004, that nobody has trained or tuned on, with the drift of
 configs/calibrate.toml, for 24 hours after each was brought up by whoever keeps it. The routine is
 that of `syndrift calibrate`, all of its fine experiments anew at each interval; with agents, they
 stand in the same routine in the places of the experiments whose knobs they set. The figure is the
@@ -37,7 +37,7 @@ from calib.standard_routine import standard_nodes
 from scripts.run_folder import machine
 from scripts.table import aligned
 
-SEEDS = range(6001, 6007)
+SEEDS = range(6001, 6005)
 MINUTES = {"agents": (10, 15, 30, 60), "routine": (15, 30, 60, 120)}
 HOURS = 24.0
 RECIPE = pathlib.Path(__file__).parent.parent / "configs" / "calibrate.toml"

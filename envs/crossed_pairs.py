@@ -18,7 +18,7 @@ from calib.judge import ideal_transfer
 from calib.threads import one_thread
 from envs.ecr_maps import computational_transfer, kron, reversed_sign, tone_unitary, waits
 from envs.ecr_sequences import EchoSequence, EchoWord
-from envs.lone_qubits import LoneQubits, Settings, gate_transfers
+from envs.lone_qubits import LoneQubits, Settings, frames, gate_transfers
 
 OneQubit = Literal["sx", "x", "idle"]
 Word = EchoWord | Literal["flip"]
@@ -104,7 +104,7 @@ def outcome_chances(
 def ecr_ratios(pairs: CrossedPairs, tone: CrossResonanceTone) -> Tensor:
     """The ECR's true infidelity over its coherence limit, float64 [B], as `calib.judge` has it."""
     layers = _Layers.of(pairs)
-    turn = kron(*(_frame(one["sx"]) for one in layers.channels))
+    turn = kron(*(frames(one["sx"]) for one in layers.channels))
     echo = _echo(_tones(pairs, tone, torch.complex128), layers.with_zz("x", "idle"))
     channel = turn @ echo @ turn.mT
     duration_ns = 2 * torch.as_tensor(tone.duration_ns) + pairs.given[0].duration_ns
@@ -205,13 +205,3 @@ def _at_rest(qubit: LoneQubits) -> Tensor:
     state = torch.zeros(len(excited), 4, dtype=torch.float64)
     state[:, 0], state[:, 3] = math.sqrt(0.5), math.sqrt(0.5) * (1 - 2 * excited)
     return state
-
-
-def _frame(sx: Tensor) -> Tensor:
-    """The rotations into the frames in which these SX turn about X, [B, 4, 4]."""
-    angle = torch.atan2(sx[:, 1, 3] - sx[:, 3, 1], sx[:, 3, 2] - sx[:, 2, 3])
-    turn = torch.eye(4, dtype=torch.float64).repeat(len(angle), 1, 1)
-    turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
-    turn[:, 1, 2] = angle.sin()
-    turn[:, 2, 1] = -angle.sin()
-    return turn

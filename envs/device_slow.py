@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from qiskit.circuit import QuantumCircuit
 
@@ -12,6 +12,7 @@ from envs.device_game import DeviceGame
 from envs.device_looks import Experiment, Target
 from envs.drawn_device import drawn_device
 from envs.game import Array, Physics
+from envs.sequences import side_by_side
 
 
 def as_device(game: DeviceGame, physics: Physics, settings: Array, row: int, seed: int) -> Device:
@@ -38,18 +39,9 @@ def look(
         for target, k in lengths.items()
     ]
     return [
-        _together(device.qubits, list(lengths), [circuits[number] for circuits in alone])
+        side_by_side(device.qubits, list(lengths), [circuits[number] for circuits in alone])
         for number in experiment.circuits
     ]
-
-
-def _together(
-    qubits: int, targets: Sequence[Target], circuits: Sequence[QuantumCircuit]
-) -> QuantumCircuit:
-    whole = QuantumCircuit(qubits, len(targets))
-    for bit, (target, circuit) in enumerate(zip(targets, circuits, strict=True)):
-        whole.compose(circuit, list(target), [bit], inplace=True)
-    return whole
 
 
 def _knobs(game: DeviceGame, settings: Array) -> dict[Knob, float]:

@@ -17,6 +17,9 @@ Physics = Mapping[str, Array]  # the hidden truth of B devices: [B] each
 # The key of an environment's info under which the judge's truth stands: no agent may read it.
 HIDDEN = "hidden"
 
+# A device is calibrated when no gate errs by more than so many times its coherence limit.
+WITHIN = 1.2
+
 
 class Angle(NamedTuple):
     """An angle that two circuits show by cosine and sine, less another one, by its cosine."""

@@ -184,3 +184,16 @@ def _powers(blocks: Sequence[Tensor], doublings: Tensor) -> Tensor:
         qubit, length = torch.nonzero(doublings == k, as_tuple=True)
         found[:, qubit, length] = once[:, qubit]
     return found
+
+
+def frames(sx: Tensor) -> Tensor:
+    """The rotations of the Bloch sphere into the frames in which these SX turn about X, [B, 4, 4].
+
+    The angle of a rotation's axis comes from the antisymmetric part of its matrix.
+    """
+    angle = torch.atan2(sx[:, 1, 3] - sx[:, 3, 1], sx[:, 3, 2] - sx[:, 2, 3])
+    turn = torch.eye(4, dtype=torch.float64).repeat(len(angle), 1, 1)
+    turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
+    turn[:, 1, 2] = angle.sin()
+    turn[:, 2, 1] = -angle.sin()
+    return turn

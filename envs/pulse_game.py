@@ -23,7 +23,13 @@ from calib.threads import one_thread
 from calib.truth import drawn
 from envs.drawn_device import drawn_qubit
 from envs.game import Angle, Array, Numbers, Physics, without_spread
-from envs.lone_qubits import LoneQubits, Settings, gate_transfers, level_probabilities
+from envs.lone_qubits import (
+    LoneQubits,
+    Settings,
+    frames,
+    gate_transfers,
+    level_probabilities,
+)
 from envs.readout_lines import READ_ONE, ReadoutLines
 from envs.sequences import SEQUENCES, PulseSequence
 from envs.shaped import (
@@ -166,7 +172,7 @@ class PulseGame:
         qubits, pulses = self.tensors(physics, settings)
         sx, x = (ch.computational_block(one.to(torch.float64), qubits=1)
                  for one in gate_transfers(qubits, pulses))  # fmt: skip
-        turn = _frames(sx)
+        turn = frames(sx)
         limit = coherence_limit(self.devices.timing.one_qubit_ns,
                                 [Decoherence(qubits.t1_us, qubits.t2_us)])  # fmt: skip
         found = [
@@ -183,19 +189,6 @@ class PulseGame:
         return qubits, Settings(*columns, duration_ns=self.devices.timing.one_qubit_ns,
                                 envelope=self.devices.envelope,
                                 shape=corrections(samples) if samples.any() else None)  # fmt: skip
-
-
-def _frames(sx: Tensor) -> Tensor:
-    """The rotations of the Bloch sphere into the frames in which these SX turn about X, [B, 4, 4].
-
-    The angle of a rotation's axis comes from the antisymmetric part of its matrix.
-    """
-    angle = torch.atan2(sx[:, 1, 3] - sx[:, 3, 1], sx[:, 3, 2] - sx[:, 2, 3])
-    turn = torch.eye(4, dtype=torch.float64).repeat(len(angle), 1, 1)
-    turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
-    turn[:, 1, 2] = angle.sin()
-    turn[:, 2, 1] = -angle.sin()
-    return turn
 
 
 def _ideal() -> NDArray[np.float64]:

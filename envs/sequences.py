@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,16 @@ class PulseSequence:
                 circuit.rz(word, 0)
         circuit.measure(0, 0)
         return circuit
+
+
+def side_by_side(
+    qubits: int, targets: Sequence[Sequence[int]], circuits: Sequence[QuantumCircuit]
+) -> QuantumCircuit:
+    """One circuit, in which each target plays its own; the clbits are in the targets' order."""
+    whole = QuantumCircuit(qubits, len(targets))
+    for bit, (target, circuit) in enumerate(zip(targets, circuits, strict=True)):
+        whole.compose(circuit, list(target), [bit], inplace=True)
+    return whole
 
 
 _FLIP = math.pi

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from decoders.statistics import binomial_interval
-from envs.game import HIDDEN
+from envs.game import HIDDEN, WITHIN
 
-WITHIN = 1.2  # of the coherence limit: a device is calibrated when no gate is above
 RATIO = "ratio"  # under `hidden`: each gate's infidelity over its coherence limit, [B, G]
 _FINAL_INFO = "final_info"  # Gymnasium's name
 _LONGEST = 100_000

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from envs.agents.checkpoint import Record
 from envs.agents.config import FIRST_HELD_OUT_SEED, TrainConfig
 from envs.agents.environments import judged_recipe
-from envs.agents.evaluation import WITHIN, Evaluation
+from envs.agents.evaluation import Evaluation
+from envs.game import WITHIN
 
 CARD = "model_card.md"
 

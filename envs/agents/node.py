@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from qiskit.circuit import QuantumCircuit
 
 from calib.backend import DriftingBackend
 from calib.controls import Controls, Knob, Update
@@ -19,6 +18,7 @@ from envs.calibration import CalibrationConfig, Rules
 from envs.game import Array, Numbers
 from envs.qiskit_laboratory import QiskitGame
 from envs.rewards import Reward
+from envs.sequences import side_by_side
 
 Target = Sequence[int]
 
@@ -199,7 +199,10 @@ class _Bench:
         alone = [[one for k in lengths
                   for one in self.game.qiskit_circuits(self.controls, target, 2 ** int(k))]
                  for target, lengths in zip(self.targets, doublings, strict=True)]  # fmt: skip
-        together = [self._together(circuits) for circuits in zip(*alone, strict=True)]
+        qubits = self.backend.device.qubits
+        together = [
+            side_by_side(qubits, self.targets, circuits) for circuits in zip(*alone, strict=True)
+        ]
         result = self.backend.run(together, shots=shots).result()
         found = np.zeros((len(self.targets), len(together)), dtype=np.int64)
         for column in range(len(together)):
@@ -208,9 +211,3 @@ class _Bench:
                 for row, bit in enumerate(reversed(outcome)):
                     found[row, column] += times * (bit == "1")
         return found.reshape(*doublings.shape, -1)
-
-    def _together(self, circuits: Sequence[QuantumCircuit]) -> QuantumCircuit:
-        whole = QuantumCircuit(self.backend.device.qubits, len(self.targets))
-        for bit, (target, circuit) in enumerate(zip(self.targets, circuits, strict=True)):
-            whole.compose(circuit, list(target), [bit], inplace=True)
-        return whole

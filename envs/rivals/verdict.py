@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from decoders.statistics import binomial_interval
-from envs.game import Array
+from envs.game import WITHIN, Array
 from envs.rivals.bench import Bench, Trace
 
-WITHIN = 1.2  # times the coherence limit: calibrated, if no gate is above
 SHARE = 0.95  # of the devices
 
 
