@@ -87,7 +87,7 @@ _FIVE = ((1,), (1, 2), (1, 4), (2, 8), (8, 16))
 _BAYESIAN = {
     "pulse": Bayesian(_zooming(_SIX, 32, 36, 0.55), begin=10, kappa=1.0,
                       lengths=(2.0, 12.0, 2.0, 12.0, 1.0, 0.6)),
-    "cz": Bayesian(_zooming(_FIVE, 32, 36, 0.5), begin=10, kappa=1.0,
+    "cz": Bayesian(_zooming(_FIVE, 64, 60, 0.6), begin=15, kappa=1.0,
                    lengths=(0.5, 2.0, 1.0, 0.6)),
 }  # fmt: skip
 _SIMPLEX = {"pulse": _zooming(_SIX, 128, 80, 0.6), "cz": _zooming(_FIVE, 128, 60, 0.6)}
