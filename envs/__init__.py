@@ -1,4 +1,4 @@
-"""Floor 3, the games: Gymnasium environments on the device and the code, and their agents.
+"""Floor 3, the games: Gymnasium environments on the device, and their agents.
 
 Importing this package registers its environments, as `gymnasium.make` does by itself for
 `gymnasium.make("envs:syndrift/PulseCalibration-v0")`.

@@ -168,8 +168,8 @@ def job_s(timing: Timing, circuit_ns: Array, shots: int, played: NDArray[np.bool
 class LookEstimates:
     """What an experiment says of its own knobs: least squares over its circuits alone.
 
-    As `envs.estimates.Estimates`, on the slopes of a mean device, with the other knobs as unknowns
-    that are then left out.
+    Like `envs.estimates.Estimates` on the slopes of a mean device, but of shares of ones alone, and
+    with the other knobs as unknowns that are then left out.
     """
 
     def __init__(self, game: Game, experiments: Sequence[Experiment]) -> None:

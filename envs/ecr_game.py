@@ -48,7 +48,7 @@ class ECRGame:
     off the tone begins: each error is uniform within the size that `start` has. SX and X are as a
     one-qubit calibration leaves them, and the readout is right. The tones' length is given.
 
-    Settings are in the coordinates of `envs.ecr_knobs`, and `in_controls` has them as
+    Settings are in the coordinates of `envs.ecr_knobs`, whose `in_controls` has them as
     `calib.controls` does.
 
     >>> game = ECRGame(DeviceConfig.model_validate({"entangler": "ecr"}))
@@ -146,10 +146,6 @@ class ECRGame:
         found[:, 1] = wrapped(found[:, 1])
         found[:, 2:] = np.clip(found[:, 2:], -_MOST_CANCELLED, _MOST_CANCELLED)
         return found
-
-    def in_controls(self, settings: Array) -> Array:
-        """The same as values of `controls`, [B, 4]."""
-        return in_controls(settings)
 
     def device(self, physics: Physics, settings: Array, row: int, seed: int) -> Device:
         """A `Device` of one pair, a as qubit 0, with the physics and the settings of one row."""

@@ -42,13 +42,6 @@ def in_controls(settings: Array) -> Array:
     ], axis=1)  # fmt: skip
 
 
-def from_controls(controls: Array) -> Array:
-    """The inverse of `in_controls`; the tone's amplitude must not be 0."""
-    share = controls[:, 2] / controls[:, 0] * np.exp(1j * (controls[:, 3] - controls[:, 1]))
-    axis_rad = wrapped(controls[:, 1] + _TURNED_BACK * share.imag)
-    return np.stack([controls[:, 0], axis_rad, share.real, share.imag], axis=1)
-
-
 def tone_of(settings: Array, tone_ns: Array) -> CrossResonanceTone:
     """The tone that these settings [B, 4] play."""
     height, phase_rad, cancel, cancel_phase_rad, duration_ns = (

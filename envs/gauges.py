@@ -43,12 +43,6 @@ class Gauge:
             return reward.score(ones, self.game.ideal)
         return reward.weighed(ones, self.weights)
 
-    def uncertainty(self, reward: Reward, ones: NDArray[np.int64]) -> Array:
-        """About one standard deviation of the score of such counts, [B]."""
-        if self.weights is None:
-            return reward.uncertainty(ones, self.game.ideal)
-        return reward.weighed_uncertainty(ones, self.weights)
-
 
 def gauge_of(game: Game, measure: Measure) -> Gauge:
     """The gauge of a game for a measure; ValueError that names those which the game has.

@@ -65,7 +65,7 @@ def best_settings(pair: CoupledPair) -> Array:
 
 
 def fitted_half_pulse(pair: CoupledPair) -> tuple[HalfPulse, Array]:
-    """The lines that suit these pairs best, and the settings of their CZs, [2, B]."""
+    """The quadratic forms that suit these pairs best, and the settings of their CZs, [2, B]."""
     best = best_settings(pair)
 
     def errors(values: Array) -> Array:

@@ -70,14 +70,14 @@ class PlayedEnv(gym.Env[Floats, Floats], Generic[P]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Floats, dict[str, Any]]:
-        """A new device, looked at once."""
+        """A new device, as its first observation shows it."""
         super().reset(seed=seed)
         (observation,) = self.play.begin(np.ones(1, dtype=bool), self.np_random)
         self._is_begun = True
         return observation, self._info()
 
     def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
-        """Moves the knobs and looks again."""
+        """One step."""
         seen = self.play.step(_moves(np.asarray(action)[None], self._is_begun), self.np_random)
         return seen.observation[0], float(seen.reward[0]), bool(seen.done[0]), False, self._info()
 

@@ -114,8 +114,3 @@ class Reward(BaseModel):
         It is linear, so that shot noise adds nothing on average.
         """
         return (ones / self.shots @ weights).mean(axis=1)
-
-    def weighed_uncertainty(self, ones: NDArray[np.int64], weights: Array) -> Array:
-        """About one standard deviation of that, [B]."""
-        _, variance = self._chances(ones)
-        return np.sqrt((variance @ weights**2).sum(axis=1)) / ones.shape[1]

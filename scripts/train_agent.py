@@ -25,7 +25,8 @@ examples:
 
 The run's folder holds best/ (the agent to use), last/ (with which training goes on), the logs of
 TensorBoard, and model_card.md. A training that was stopped, or killed, goes on from last/ with the
-same command; --resume refuses to begin a new one.
+same command; --resume refuses to begin a new one. With more steps, a rate that falls linearly
+falls anew from where these put it.
 """
 
 

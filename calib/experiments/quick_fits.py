@@ -55,7 +55,7 @@ def _start_from_the_likeliest(analysis: Any) -> None:
 
 
 def _misfit(analysis: CurveAnalysis, guess: FitOptions, data: ScatterTable) -> float:
-    """The sum of squares that a guess leaves; inf where it is no number."""
+    """The sum of squares that a guess leaves, all points alike; inf where it is no number."""
     squares = 0.0
     for series, points in data.iter_by_series_id():
         model = analysis.models[series]

@@ -30,9 +30,9 @@ _GAMES = {
 }  # fmt: skip
 
 # How far a device's lengths may be from those of the training, in shares of them. At the corners of
-# this a trained agent for pulses brought 967 or more of 1,000 drawn qubits within 1.2 of the
-# limit, as it did with readout four times as long. With half of the one-qubit length it was 611,
-# with three times of it 26, with half of the readout 589.
+# this an agent for pulses, an earlier one, brought 967 or more of 1,000 drawn qubits within 1.2 of
+# the limit, as it did with readout four times as long. With half of the one-qubit length it was
+# 611, with three times of it 26, with half of the readout 589.
 _SHARES = {"one_qubit_ns": (0.75, 1.25), "readout_ns": (0.75, math.inf)}
 # Tolerances of a score. Readout minds errors beyond, of several times the coherence limit.
 _LARGE = 20.0

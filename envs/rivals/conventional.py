@@ -21,7 +21,6 @@ class Upkeep:
 
     steps: list[tuple[int, Array]]
     shots: int
-    device_time_s: float
     failed: int  # nodes that are not in tolerance
 
 
@@ -71,4 +70,4 @@ def maintained(device: Device, nodes: Sequence[Node], knobs: Sequence[str]) -> U
 
     log = Routine(backend, nodes, record=record).maintain()
     steps.append((log.spent.shots, now()))
-    return Upkeep(steps, log.spent.shots, log.spent.device_time_s, len(log.failed))
+    return Upkeep(steps, log.spent.shots, len(log.failed))

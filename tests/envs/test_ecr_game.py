@@ -18,7 +18,7 @@ from calib.truth import PAIR_PARAMETERS, QUBIT_PARAMETERS, Truth
 from envs.ecr import ECRConfig
 from envs.ecr_errors import knob_errors
 from envs.ecr_game import ECRGame
-from envs.ecr_knobs import CONTROLS, from_controls, in_controls, tone_of
+from envs.ecr_knobs import CONTROLS, in_controls, tone_of
 from envs.ecr_maps import reversed_sign, tone_unitary
 from envs.ecr_sequences import ECHO_SEQUENCES
 from envs.estimates import Estimates
@@ -88,12 +88,14 @@ def test_tones_and_their_opposites_are_those_of_calib():
     assert (fast - found).abs().max() < 1e-4
 
 
-def test_settings_and_controls_are_each_others_inverse():
+def test_the_cancellation_is_a_share_of_the_tone_seen_from_its_own_axis():
     rng = np.random.default_rng(8)
     settings = np.stack([rng.uniform(0.1, 0.4, 50), rng.uniform(-3, 3, 50),
                          *rng.uniform(-0.5, 0.5, (2, 50))], axis=1)  # fmt: skip
-    assert from_controls(in_controls(settings)) == pytest.approx(settings)
-    assert in_controls(settings)[:, 2].min() >= 0
+    height, axis_rad, cancel, cancel_rad = in_controls(settings).T
+    share = settings[:, 2] + 1j * settings[:, 3]
+    assert height == pytest.approx(settings[:, 0])
+    assert cancel * np.exp(1j * (cancel_rad - axis_rad)) == pytest.approx(height * share)
 
 
 def test_the_ratios_are_the_judges():

@@ -124,7 +124,7 @@ def test_random_sequences_see_what_repeated_blocks_do_not():
 
 
 @pytest.mark.parametrize(("game", "measure"), [(PULSE, "randomised"), (FAST, "leakage")])
-def test_scores_are_unbiased_and_as_uncertain_as_they_say(game: PulseGame, measure: Measure):
+def test_scores_are_unbiased(game: PulseGame, measure: Measure):
     """The mean of 4,000 scores is within 4.5 of its standard deviations: else one time in 1e5."""
     gauge, reward = gauge_of(game, measure), Reward(shots=8)
     physics, settings = game.draw(4, np.random.default_rng(2), 0.3)
@@ -136,9 +136,6 @@ def test_scores_are_unbiased_and_as_uncertain_as_they_say(game: PulseGame, measu
     spread = scores.std(axis=0)
     off = (scores.mean(axis=0) - exact(gauge, physics, settings)) / (spread / math.sqrt(4000))
     assert np.abs(off).max() < 4.5
-    told = gauge.uncertainty(reward, flat).reshape(4000, 4).mean(axis=0)
-    # Half a count more and less tells somewhat too much of chances near 0 and 1.
-    assert ((0.9 * spread < told) & (told < 1.5 * spread)).all()
 
 
 @pytest.mark.parametrize("measure", ["randomised", "leakage"])
