@@ -35,7 +35,7 @@ class CalibrationConfig(BaseModel):
         default=DeviceConfig(),
         description="what the devices are: its spreads are drawn from, errors up to `start`",
     )
-    looks: int = Field(default=10, ge=1, description="how often all circuits are measured")
+    looks: int = Field(default=10, ge=2, description="how often all circuits are measured")
     shots: int = Field(default=32, ge=1, description="of each circuit at each look")
     upkeep: float = Field(
         default=0.0,

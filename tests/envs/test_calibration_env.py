@@ -82,6 +82,8 @@ def test_what_cannot_be_is_refused(name: str):
         vector(name, 2, config={"reward": {"repetitions": [1, 3]}})
     with pytest.raises(ValueError, match="must be at most"):
         vector(name, 2, config={"reward": {"repetitions": [1, 1024]}})
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        vector(name, 2, config={"looks": 1})  # a look before the first move, and one after the last
     with pytest.raises(ValueError, match="at least 1"):
         vector(name, 0)
     with pytest.raises(ValueError, match="one number"):
