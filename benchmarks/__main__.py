@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks [NAME ...] [--quick]
 
-Without names all of them run, which takes an hour; a name replaces its own section only.
+Without names all of them run, which takes some four hours; a name replaces its own section only.
 """
 
 from __future__ import annotations
