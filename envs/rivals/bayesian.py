@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,8 +61,9 @@ class Bayesian:
             else:
                 points = np.array([_values(one.suggest()) for one in own])
             found = objective.scores((centre + stage.width * points)[:, None], stage)[:, 0]
-            for one, point, score in zip(own, points, found.tolist(), strict=True):
-                one.register(params=point, target=-score)  # it maximises
+            with contextlib.redirect_stdout(io.StringIO()):  # it tells of each point tried twice
+                for one, point, score in zip(own, points, found.tolist(), strict=True):
+                    one.register(params=point, target=-score)  # it maximises
             if (turn + 1) % _REPORT == 0 or turn + 1 == stage.evaluations:
                 yield centre + stage.width * np.array([_expected_best(one) for one in own])
 
