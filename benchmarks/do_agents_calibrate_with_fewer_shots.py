@@ -155,7 +155,8 @@ def main() -> None:
     count = 6 if parser.parse_args().quick else len(SEEDS)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
-        for kind, begun in [(kind, begin(kind, count, pool)) for kind in KINDS]:
+        at_work: dict[Kind, Begun] = {kind: begin(kind, count, pool) for kind in KINDS}
+        for kind, begun in at_work.items():
             show(kind, results(kind, begun))
     print(f"\nseeds {SEEDS[0]} to {SEEDS[count - 1]}; intervals: Wilson; {machine()}")
 
