@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import gymnasium as gym
@@ -56,7 +57,7 @@ def _spaces(rules: Sizes) -> tuple[gym.spaces.Box, gym.spaces.Box]:
     return seen, done
 
 
-class PlayedEnv(gym.Env[Floats, Floats], Generic[P]):
+class PlayedEnv(gym.Env[Floats, Floats], ABC, Generic[P]):
     """One device that is drawn anew in each episode; `_info` says what is told beside."""
 
     metadata = {"render_modes": []}  # noqa: RUF012 as Gymnasium declares it: of instances
@@ -81,11 +82,11 @@ class PlayedEnv(gym.Env[Floats, Floats], Generic[P]):
         seen = self.play.step(_moves(np.asarray(action)[None], self._is_begun), self.np_random)
         return seen.observation[0], float(seen.reward[0]), bool(seen.done[0]), False, self._info()
 
-    def _info(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _info(self) -> dict[str, Any]: ...
 
 
-class PlayedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]], Generic[P]):
+class PlayedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]], ABC, Generic[P]):
     """`num_envs` devices at once, computed in one call; an episode that ends begins anew at once.
 
     What belongs to ended episodes stands under `final_obs` and `final_info`, as in Gymnasium.
@@ -125,8 +126,8 @@ class PlayedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]], Generic[P]):
             info = self._info() | last
         return observation, seen.reward, seen.done, np.zeros_like(seen.done), info
 
-    def _info(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _info(self) -> dict[str, Any]: ...
 
 
 def _moves(actions: Floats, is_begun: bool) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import stim
 
-from envs.detection_rates import DetectionRates, with_errors
+from decoders.detection_rates import DetectionRates, with_errors
 
 SURFACE = stim.Circuit.generated(
     "surface_code:rotated_memory_x", distance=3, rounds=6, after_clifford_depolarization=3e-3,
