@@ -195,7 +195,7 @@ class Telegraph(BaseModel):
 
 
 class _Deterministic(BaseModel):
-    """A process that knows only the time: its state is empty, and keeps the shape."""
+    """A process that knows only the time: its state stays, and keeps the shape."""
 
     model_config = _FROZEN
 
@@ -210,8 +210,8 @@ class _Deterministic(BaseModel):
     def between(
         self, start: Array, end: Array, dt_s: float, steps: int, rng: np.random.Generator
     ) -> Array:
-        """Return zeros, [steps, *shape]."""
-        return np.zeros((steps, *start.shape))
+        """Return the state so many times, [steps, *shape]; not to be written to."""
+        return np.broadcast_to(start, (steps, *start.shape))
 
 
 class Step(_Deterministic):
@@ -249,11 +249,18 @@ class Sinusoid(_Deterministic):
     amplitude: Number = Field(default=1.0, description="largest deviation")
     period_s: Positive = Field(description="time of one period")
     phase_rad: Number = Field(default=0.0, description="phase at time 0, of a sine")
+    random_phase: bool = Field(
+        default=False, description="whether each parameter's phase is drawn, from all of them"
+    )
+
+    def initial(self, shape: Shape, rng: np.random.Generator) -> Array:
+        """Return what is added to the phase: nothing, or drawn from 0 to 2π."""
+        return rng.uniform(0.0, 2 * math.pi, shape) if self.random_phase else np.zeros(shape)
 
     def value(self, state: Array, time_s: float | Array) -> Array:
         """Return the deviation at this time, in the state's shape."""
         turns = 2 * math.pi * np.asarray(time_s) / self.period_s
-        return state + self.amplitude * np.sin(turns + self.phase_rad)
+        return self.amplitude * np.sin(turns + self.phase_rad + state)
 
 
 Process = Annotated[

@@ -75,8 +75,17 @@ class DetectionRates(NamedTuple):
 
     def rates(self, errors: Array) -> Array:
         """The rate of each group [..., J] where the gates err at these rates [..., I]."""
-        heard = np.array([_HEARD[len(gate)] for gate in self.gates])
-        return -np.expm1(np.log1p(-2 * heard * errors) @ self.uses.T + self.background) / 2
+        return -np.expm1(np.log1p(-2 * self.heard * errors) @ self.uses.T + self.background) / 2
+
+    @property
+    def heard(self) -> Array:
+        """Of each gate's errors, the share that a detector in reach hears at one use, [I]."""
+        return np.array([_HEARD[len(gate)] for gate in self.gates])
+
+    def gradient(self, errors: Array, weights: Array) -> Array:
+        """The slope of the sum of weights [J] x rates along each error rate, [..., I]."""
+        kept = 1 - 2 * self.rates(errors)
+        return (weights * kept) @ self.uses * self.heard / (1 - 2 * self.heard * errors)
 
 
 def with_errors(circuit: stim.Circuit, errors: dict[Gate, float]) -> stim.Circuit:

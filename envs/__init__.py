@@ -14,7 +14,9 @@ CALIBRATIONS = {
     "DeviceCalibration": "envs.device",
 }
 
-for _name, _module in CALIBRATIONS.items():
+CODES = {"SurfaceCodeSteering": "envs.steering", "Decoding": "envs.decoding"}
+
+for _name, _module in (CALIBRATIONS | CODES).items():
     gymnasium.register(
         f"syndrift/{_name}-v0",
         entry_point=f"{_module}:{_name}",

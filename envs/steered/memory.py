@@ -1,0 +1,50 @@
+"""The memory experiment that is steered: a code by its name, or a user's own circuit."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Literal
+
+import stim
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from decoders.codes import memory_circuit
+from decoders.noise import Depolarizing, NoiseModel
+
+
+class MemoryRecipe(BaseModel):
+    """A memory experiment with its noise at perfect settings.
+
+    >>> MemoryRecipe(distance=3, rounds=4).noisy().num_detectors
+    32
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str = Field(default="rotated-surface", description="the code by name")
+    distance: int = Field(default=3, ge=2, description="the code's distance")
+    rounds: int = Field(default=10, ge=2, description="rounds of stabilizer measurement, cycles")
+    basis: Literal["X", "Z"] = Field(default="Z", description="the logical basis that is kept")
+    noise: NoiseModel = Field(
+        default=Depolarizing(p=1e-3), description="the noise that is left at perfect settings"
+    )
+    circuit: pathlib.Path | None = Field(
+        default=None, description="your own .stim file with its own noise, in place of all above"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> MemoryRecipe:
+        named = self.model_fields_set - {"circuit", "rounds"}
+        if self.circuit is not None and named:
+            raise ValueError(f"give either a circuit or {', '.join(sorted(named))}, not both; "
+                             "rounds then says how many cycles the circuit has")  # fmt: skip
+        return self
+
+    def noisy(self) -> stim.Circuit:
+        """The circuit with its noise."""
+        if self.circuit is not None:
+            return stim.Circuit.from_file(self.circuit)
+        noiseless = memory_circuit(
+            self.code, distance=self.distance, rounds=self.rounds, basis=self.basis
+        )
+        return self.noise.apply(noiseless)

@@ -1,0 +1,80 @@
+"""What every plant is: control settings make errors, and errors make detection events."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class LightCones(NamedTuple):
+    """Which detectors hear which control, and how loudly: what a lab knows of its own circuit.
+
+    Controls are in natural units: with one of its gate's P controls a unit off its optimum, a gate
+    errs by a P-th of its floor more. Then each detector of group j fires more often, the logarithm
+    of 1 − 2·rate falls by `weights[j, g]`, where g is `gate_of[k]`, the place of control k's gate.
+    A group has `counts[j]` detectors.
+    """
+
+    gate_of: NDArray[np.int64]  # [K], rising
+    weights: Array  # [J, G]
+    counts: NDArray[np.int64]  # [J]
+
+    @property
+    def hears(self) -> NDArray[np.bool_]:
+        """Whether any error of the gate can reach the detectors, [J, G]."""
+        return self.weights > 0
+
+    @property
+    def curvature(self) -> Array:
+        """How many detections a shot a squared unit of each control adds, about, [K]."""
+        return (self.counts @ self.weights / 2)[self.gate_of]
+
+    def crowds(self, local: bool) -> Array:
+        """How many controls as loud as itself are heard along with each control, itself too, [K].
+
+        By the detectors in its own light cone where credit is `local`, else by all detectors. With
+        random offsets in H pairs, the square of the distance to the optimum shrinks fastest, by
+        1 / (1 + crowd / H) an epoch, with just this share of Newton's step.
+        """
+        mask = self.hears if local else np.ones(self.hears.shape)
+        overlap = (mask.T * self.counts) @ self.weights  # [G, G]
+        in_gate = np.bincount(self.gate_of)
+        return ((overlap / np.diag(overlap)[:, None]) ** 2 @ in_gate)[self.gate_of]
+
+    def by_gate(self, values: Array) -> Array:
+        """The sum over each gate's controls, [..., K] -> [..., G]."""
+        first = np.flatnonzero(np.diff(self.gate_of, prepend=-1))
+        return np.add.reduceat(values, first, axis=-1)
+
+
+class Plant(Protocol):
+    """A device that runs a memory experiment; all but `optimum` is what it does to the agent.
+
+    Settings are how far each control is from where it stood at time 0, in natural units.
+    """
+
+    controls: tuple[str, ...]  # names, [K]
+    circuit: stim.Circuit  # the memory experiment, with the noise of perfect settings
+    groups: NDArray[np.int64]  # of each detector
+    cones: LightCones
+
+    def drawn(self, seed: int) -> Plant:
+        """The same circuit on another device, with a drift of its own."""
+        ...
+
+    def rates(self, settings: Array, time_s: float) -> Array:
+        """How often the detectors of each group fire, exactly: [B, K] -> [B, J]."""
+        ...
+
+    def noisy(self, settings: Array, time_s: float) -> stim.Circuit:
+        """The memory experiment with these settings [K], to draw shots from."""
+        ...
+
+    def optimum(self, time_s: float) -> Array:
+        """The settings that err least, [K]: for the judge alone."""
+        ...
