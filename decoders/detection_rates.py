@@ -1,11 +1,12 @@
-"""How often detectors fire, as an exact function of every gate's error rate."""
+"""How often detectors fire, as an exact function of every gate's error rate, or of its channel."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,15 +64,12 @@ class DetectionRates(NamedTuple):
     def of(cls, circuit: stim.Circuit) -> DetectionRates:
         """Of any circuit of independent Pauli noise; ValueError names what is none."""
         marked, sites = _marked(circuit)
-        rates: dict[Gate, list[float]] = defaultdict(list)
-        for one in itertools.chain.from_iterable(sites):
-            if one.name in _STEERED:
-                rates[one.qubits].append(one.arguments[0])
-        gates = sorted(rates, key=lambda gate: (len(gate), gate))
-        uses, background = _heard(circuit, marked, sites, gates)
+        rates = _steered(sites)
+        columns = {gate: (k,) * 4 ** len(gate) for k, gate in enumerate(rates)}
+        uses, background = _heard(circuit, marked, sites, columns)
         groups, first, counts = _alike(circuit, uses, background)
-        nominal = np.array([sum(rates[gate]) / len(rates[gate]) for gate in gates])
-        return cls(tuple(gates), nominal, uses[first], background[first], counts, groups)
+        nominal = np.array([sum(found) / len(found) for found in rates.values()])
+        return cls(tuple(rates), nominal, uses[first], background[first], counts, groups)
 
     def rates(self, errors: Array) -> Array:
         """The rate of each group [..., J] where the gates err at these rates [..., I]."""
@@ -88,17 +86,97 @@ class DetectionRates(NamedTuple):
         return (weights * kept) @ self.uses * self.heard / (1 - 2 * self.heard * errors)
 
 
-def with_errors(circuit: stim.Circuit, errors: dict[Gate, float]) -> stim.Circuit:
+class ChannelRates(NamedTuple):
+    """The same where each gate has a Pauli channel of its own, in the place of its DEPOLARIZE.
+
+    A gate's channel is known by what it keeps of each Pauli but the identity, in stim's order (X,
+    Y, Z or IX, IY, ..., ZZ; of a pair, the lower qubit is the first): 1 − 2·(the probability of the
+    errors that anticommute). `eigenvalues` gives that, and `probabilities` leads back. All gates in
+    turn have H such numbers; the detectors of group j hear the h-th of them `uses[j, h]` times.
+
+    >>> import stim
+    >>> circuit = stim.Circuit.generated("surface_code:rotated_memory_z", distance=3, rounds=10,
+    ...     after_clifford_depolarization=0.003)
+    >>> found, all_alike = ChannelRates.of(circuit), DetectionRates.of(circuit)
+    >>> kept = found.depolarized(all_alike.nominal)
+    >>> bool(np.allclose(found.rates(kept), all_alike.rates(all_alike.nominal)))
+    True
+    """
+
+    gates: tuple[Gate, ...]
+    uses: Array
+    background: Array
+    counts: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, circuit: stim.Circuit) -> ChannelRates:
+        """Of any circuit of independent Pauli noise; ValueError names what is none."""
+        marked, sites = _marked(circuit)
+        gates, number = tuple(_steered(sites)), itertools.count()
+        columns = {gate: (-1, *itertools.islice(number, 4 ** len(gate) - 1)) for gate in gates}
+        uses, background = _heard(circuit, marked, sites, columns)
+        groups, first, counts = _alike(circuit, uses, background)
+        return cls(gates, uses[first], background[first], counts, groups)
+
+    def rates(self, kept: Array) -> Array:
+        """The rate of each group, [..., H] -> [..., J]."""
+        return -np.expm1(np.log(kept) @ self.uses.T + self.background) / 2
+
+    def depolarized(self, errors: Array) -> Array:
+        """What is kept where the gates depolarize at these rates, [..., I] -> [..., H]."""
+        sizes = [4 ** len(gate) - 1 for gate in self.gates]
+        heard = np.array([_HEARD[len(gate)] for gate in self.gates])
+        return np.repeat(1 - 2 * heard * errors, sizes, axis=-1)
+
+
+def eigenvalues(probabilities: Array) -> Array:
+    """What a Pauli channel keeps of each Pauli, [..., 3] or [..., 15]; errors in stim's order."""
+    return 1 - 2 * probabilities @ _clashes(probabilities.shape[-1])
+
+
+def probabilities(kept: Array) -> Array:
+    """The probabilities of the errors from what the channel keeps, the inverse of `eigenvalues`."""
+    size = kept.shape[-1]
+    return (1 + kept @ (1 - 2 * _clashes(size))) / (size + 1)
+
+
+@functools.cache
+def _clashes(size: int) -> Array:
+    """1 where two of these Paulis anticommute, [size, size]."""
+    labels = _LABELS[1 if size == 3 else 2]
+    paulis = [stim.PauliString(one) for one in labels]
+    return np.array([[not a.commutes(b) for b in paulis] for a in paulis], dtype=float)
+
+
+def with_errors(circuit: stim.Circuit, errors: Mapping[Gate, float]) -> stim.Circuit:
     """The circuit in which these gates depolarize at these rates."""
+    noise = {gate: (f"DEPOLARIZE{len(gate)}", [rate]) for gate, rate in errors.items()}
+    return _replaced(circuit, noise)
+
+
+def with_channels(circuit: stim.Circuit, channels: Mapping[Gate, Sequence[float]]) -> stim.Circuit:
+    """The circuit in which each DEPOLARIZE is the channel of its gate.
+
+    A channel is the probabilities of X, Y and Z, or of IX, IY, ..., ZZ, of which the first letter
+    is of the lower qubit.
+    """
+    noise = {gate: (f"PAULI_CHANNEL_{len(gate)}", list(one)) for gate, one in channels.items()}
+    return _replaced(circuit, noise)
+
+
+def _replaced(circuit: stim.Circuit, noise: Mapping[Gate, tuple[str, list[float]]]) -> stim.Circuit:
+    """The circuit with these names and arguments in the place of each DEPOLARIZE."""
     found = stim.Circuit()
     for instruction in circuit:
         if isinstance(instruction, stim.CircuitRepeatBlock):
-            body = with_errors(instruction.body_copy(), errors)
+            body = _replaced(instruction.body_copy(), noise)
             found.append(stim.CircuitRepeatBlock(instruction.repeat_count, body))
         elif instruction.name in _STEERED:
             for qubits in operands(instruction):
-                changed = [errors[_gate(qubits)]]
-                found.append(stim.CircuitInstruction(instruction.name, qubits, changed))
+                gate = _gate(qubits)
+                name, arguments = noise[gate]
+                found.append(stim.CircuitInstruction(name, gate, arguments))
         else:
             found.append(instruction)
     return found
@@ -130,18 +208,29 @@ def _marked(circuit: stim.Circuit) -> tuple[stim.Circuit, list[list[Channel]]]:
     return marked, sites
 
 
+def _steered(sites: Sequence[Sequence[Channel]]) -> dict[Gate, list[float]]:
+    """The rates of each gate that depolarizes: first the qubits, then the pairs."""
+    rates: dict[Gate, list[float]] = defaultdict(list)
+    for one in itertools.chain.from_iterable(sites):
+        if one.name in _STEERED:
+            rates[one.qubits].append(one.arguments[0])
+    return dict(sorted(rates.items(), key=lambda item: (len(item[0]), item[0])))
+
+
 def _heard(
     circuit: stim.Circuit,
     marked: stim.Circuit,
     sites: Sequence[Sequence[Channel]],
-    gates: Sequence[Gate],
+    columns: Mapping[Gate, Sequence[int]],
 ) -> tuple[Array, Array]:
-    """How often each detector hears each gate [D, I], and the logarithm of all else [D]."""
-    column = {gate: number for number, gate in enumerate(gates)}
-    uses = np.zeros((circuit.num_detectors, len(gates)))
+    """How often each detector hears each gate [D, H], and the logarithm of all else [D].
+
+    `columns` tells for each gate where it is counted when heard through I, X, ... or II, IX, ....
+    """
+    uses = np.zeros((circuit.num_detectors, 1 + max(itertools.chain((-1,), *columns.values()))))
     background = _of_flipped_outcomes(circuit)
     channels = list(itertools.chain.from_iterable(sites))
-    steers = [column[one.qubits] if one.name in _STEERED else None for one in channels]
+    steers = [columns[one.qubits] if one.name in _STEERED else None for one in channels]
     on: list[dict[int, list[int]]] = []
     number = itertools.count()
     for site in sites:
@@ -155,11 +244,13 @@ def _heard(
         for tick, region in ticks.items():
             met = {one for qubit in region.pauli_indices() for one in on[tick].get(qubit, ())}
             for one in met:
-                gate = steers[one]
-                if gate is None:
+                column, qubits = steers[one], channels[one].qubits
+                if column is None:
                     background[target.val] += math.log1p(-2 * _flip_chance(channels[one], region))
                 else:
-                    uses[target.val, gate] += 1
+                    first, last = region[qubits[0]], region[qubits[-1]]
+                    pauli = first if len(qubits) == 1 else 4 * first + last
+                    uses[target.val, column[pauli]] += 1
     return uses, background
 
 

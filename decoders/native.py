@@ -26,7 +26,8 @@ def in_cz(circuit: stim.Circuit) -> stim.Circuit:
     of one-qubit gates stands between two layers of CZ at most. Layers are told apart by TICKs, as
     in the circuit given; no qubit may act twice in a layer.
 
-    >>> print(in_cz(stim.Circuit("R 0 1 2 \\n TICK \\n CX 0 2 \\n TICK \\n CX 1 2 \\n TICK \\n M 2")))
+    >>> layers = ["R 0 1 2", "CX 0 2", "CX 1 2", "M 2"]
+    >>> print(in_cz(stim.Circuit("\\nTICK\\n".join(layers))))
     R 0 1 2
     TICK
     H 2

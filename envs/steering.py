@@ -16,11 +16,12 @@ from calib.drift import Drift
 from envs.calibration import Floats
 from envs.game import HIDDEN
 from envs.played_env import at_least_one
-from envs.steered.analytic import Analytic, AnalyticRecipe
+from envs.steered.analytic import AnalyticRecipe
 from envs.steered.detections import Source
 from envs.steered.experiment import Experiment
 from envs.steered.memory import MemoryRecipe
 from envs.steered.plant import Array, LightCones, Plant
+from envs.steered.recipes import PlantRecipe, plant_of
 
 
 class SteeringConfig(BaseModel):
@@ -29,10 +30,11 @@ class SteeringConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     memory: MemoryRecipe = Field(default=MemoryRecipe(), description="what runs on the device")
-    plant: AnalyticRecipe = Field(default=AnalyticRecipe(), description="what controls do to gates")
+    plant: PlantRecipe = Field(default=AnalyticRecipe(), description="what controls do to gates")
     drift: tuple[Drift, ...] = Field(
         default=(), description="how the optimum of the controls moves: in each entry, "
-        "absolute = { optimum = 1.0 }, qubits for one-qubit gates, pairs for the others"
+        "absolute = { optimum = 1.0 }, qubits for one-qubit gates, pairs for the others; with "
+        "pulses, what their physics does, as in absolute = { frequency_ghz = 1e-4 }"
     )  # fmt: skip
     cycles: int = Field(default=36_000, ge=1, description="cycles a candidate gets in an epoch")
     epoch_s: float = Field(default=60.0, gt=0, description="time from one epoch to the next")
@@ -54,7 +56,7 @@ class SteeringConfig(BaseModel):
 
     def made(self) -> Plant:
         """The mean device, of which others are drawn."""
-        return Analytic(self.plant, self.memory.noisy(), self.drift)
+        return plant_of(self.plant, self.memory, self.drift)
 
     def begun(self, plant: Plant, seed: int) -> Experiment:
         """The experiment on a device that is drawn with this seed."""
@@ -169,6 +171,11 @@ class SurfaceCodeSteeringVector(VectorEnv[Floats, Floats, NDArray[Any]]):
     def cones(self) -> LightCones:
         """Which detectors hear which control."""
         return self._steering.plant.cones
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """What is steered, in the order of an action."""
+        return self._steering.plant.controls
 
     @property
     def shots(self) -> int:

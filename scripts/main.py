@@ -18,6 +18,7 @@ VERBS = {
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",
+    "steer": "steer a simulated surface code by its own detection events, without halting it",
     "train-agent": "train an agent to calibrate devices that it has never seen",
     "calibration": "a device's calibration history: what is in force, the log, undo, export",
 }

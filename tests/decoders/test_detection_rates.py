@@ -1,10 +1,20 @@
 """Closed-form detection rates against stim's error model, and against its shots."""
 
+import itertools
+
 import numpy as np
 import pytest
 import stim
 
-from decoders.detection_rates import DetectionRates, with_errors
+from decoders.detection_rates import (
+    ChannelRates,
+    DetectionRates,
+    Gate,
+    eigenvalues,
+    probabilities,
+    with_channels,
+    with_errors,
+)
 
 SURFACE = stim.Circuit.generated(
     "surface_code:rotated_memory_x", distance=3, rounds=6, after_clifford_depolarization=3e-3,
@@ -99,3 +109,51 @@ def test_detectors_that_only_time_tells_apart_are_one_group() -> None:
 def test_what_is_no_independent_pauli_noise_is_refused(noise: str) -> None:
     with pytest.raises(ValueError, match="expected independent Pauli noise, got"):
         DetectionRates.of(stim.Circuit(f"R 0\n{noise}\nM 0\nDETECTOR rec[-1]"))
+
+
+def as_mechanisms(circuit: stim.Circuit, chances: dict[Gate, np.ndarray]) -> stim.Circuit:
+    """Each DEPOLARIZE as independent errors, one a Pauli: stim's error model is then exact."""
+    found = stim.Circuit()
+    for one in circuit.flattened():
+        if one.name not in ("DEPOLARIZE1", "DEPOLARIZE2"):
+            found.append(one)
+            continue
+        for group in one.target_groups():
+            gate = tuple(sorted(target.value for target in group))
+            labels = ["".join(pauli) for pauli in itertools.product("IXYZ", repeat=len(gate))][1:]
+            for label, chance in zip(labels, chances[gate], strict=True):
+                error = [stim.target_pauli(*one) for one in zip(gate, label, strict=True)
+                         if one[1] != "I"]  # fmt: skip
+                found.append("CORRELATED_ERROR", error, chance)
+    return found
+
+
+@pytest.mark.parametrize("circuit", [SURFACE, COLOR])
+def test_rates_of_gates_channels_are_those_of_stims_error_model(circuit: stim.Circuit) -> None:
+    found, rng = ChannelRates.of(circuit), np.random.default_rng(2)
+    chances = {gate: rng.uniform(0, 4e-3, 4 ** len(gate) - 1) for gate in found.gates}
+    # Independent errors one after the other: what they keep multiplies.
+    kept = {gate: np.prod([eigenvalues(one) for one in np.diag(each)], axis=0)
+            for gate, each in chances.items()}  # fmt: skip
+    rates = found.rates(np.concatenate(list(kept.values())))[found.groups]
+    assert rates == pytest.approx(exact(as_mechanisms(circuit, chances)), abs=1e-12)
+    changed = with_channels(
+        circuit, {gate: probabilities(one).tolist() for gate, one in kept.items()}
+    )
+    all_fixed = DetectionRates.of(changed)
+    assert all_fixed.gates == ()
+    assert all_fixed.rates(np.zeros(0))[all_fixed.groups] == pytest.approx(rates, abs=1e-12)
+
+
+def test_depolarizing_is_a_channel_like_any() -> None:
+    found, plain = ChannelRates.of(SURFACE), DetectionRates.of(SURFACE)
+    assert found.gates == plain.gates
+    errors = plain.nominal * np.random.default_rng(1).uniform(0.3, 3, (4, len(plain.gates)))
+    rates = found.rates(found.depolarized(errors))
+    assert rates[:, found.groups] == pytest.approx(plain.rates(errors)[:, plain.groups], abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [3, 15])
+def test_channels_and_what_they_keep_are_one_another(size: int) -> None:
+    chances = np.random.default_rng(3).uniform(0, 1 / size, (5, size))
+    assert probabilities(eigenvalues(chances)) == pytest.approx(chances, abs=1e-14)

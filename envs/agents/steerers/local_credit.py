@@ -61,7 +61,7 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
     def _setup_model(self) -> None:
         super()._setup_model()
         self.replayed: deque[_Epoch] = deque(maxlen=1 + self.recipe.replay)
-        moved = [self.policy.mean, self.policy.log_std]
+        moved = [self.gaussian.mean, self.gaussian.log_std]
         self._adam = torch.optim.Adam(moved, lr=self.recipe.rate)
 
     def _first_width(self) -> float:
@@ -69,6 +69,11 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
 
     def _first_memory(self, count: int) -> dict[str, Array]:
         return {"baseline": np.full(self.observation_space.shape or (), np.nan)}
+
+    @property
+    def resumes(self) -> bool:
+        """Unless it replays epochs or uses Adam, whose memories are not in the policy."""
+        return self.recipe.replay == 0 and self.recipe.optimiser == "newton"
 
     def propose(self) -> Array:
         """Candidates drawn from the policy."""
@@ -78,7 +83,7 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
 
     def update(self, candidates: Array, rates: Array) -> None:
         """Some steps up the credited advantage."""
-        policy, now, before = self.policy, rates.mean(axis=0), self.remembered("baseline")
+        policy, now, before = self.gaussian, rates.mean(axis=0), self.remembered("baseline")
         known = np.where(np.isnan(before), now, before)
         self.remember("baseline", _FORGETTING * known + (1 - _FORGETTING) * now)
         drawn_by = policy.mean.detach().clone(), policy.log_std.detach().clone()
@@ -93,13 +98,13 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
 
     def _loss(self) -> Tensor:
         """Minus the credited advantage of all remembered epochs, in detections a shot."""
-        cones, policy, clip = self.cones, self.policy, self.recipe.clip
+        cones, policy, clip = self.cones, self.gaussian, self.recipe.clip
         hears = cones.hears if self.recipe.local else np.ones_like(cones.hears)
         mask = torch.from_numpy(hears.astype(float))
         gate_of, counts = torch.from_numpy(cones.gate_of), torch.from_numpy(cones.counts)
         total = torch.zeros((), dtype=torch.float64)
         for epoch in self.replayed:
-            advantages = (self.policy.memory["baseline"] - epoch.rates) * counts
+            advantages = (torch.from_numpy(self.remembered("baseline")) - epoch.rates) * counts
             logs = _log_chances(epoch.candidates, policy.mean, policy.log_std)
             logs = logs - _log_chances(epoch.candidates, epoch.mean, epoch.log_std)
             clipped = logs.exp().clamp(1 - clip, 1 + clip).log()
@@ -111,7 +116,7 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
         return total / len(self.replayed) - (weights * policy.log_std).sum()
 
     def _step(self) -> None:
-        policy, recipe, cones = self.policy, self.recipe, self.cones
+        policy, recipe, cones = self.gaussian, self.recipe, self.cones
         slopes, width_slopes = policy.mean.grad, policy.log_std.grad
         if recipe.optimiser == "adam":
             torch.nn.utils.clip_grad_norm_([policy.mean, policy.log_std], _STEEPEST)

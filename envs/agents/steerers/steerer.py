@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import gymnasium as gym
@@ -61,7 +62,6 @@ class Steerer(BaseAlgorithm, Generic[R]):
     and all that is learnt is in `policy`. `recipe` is the class's own, or a table.
     """
 
-    policy: SettingsPolicy  # pyright: ignore[reportIncompatibleVariableOverride] narrower
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SettingsPolicy": SettingsPolicy}
     recipe_class: type[R]
 
@@ -94,7 +94,7 @@ class Steerer(BaseAlgorithm, Generic[R]):
         self.policy = SettingsPolicy(self.observation_space, space, lambda _: 1.0)
         self.width = self._first_width()
         for name, values in self._first_memory(len(self.settings)).items():
-            self.policy.memory[name] = nn.Parameter(torch.as_tensor(values), requires_grad=False)
+            self.gaussian.memory[name] = nn.Parameter(torch.as_tensor(values), requires_grad=False)
 
     @abstractmethod
     def _first_width(self) -> float: ...
@@ -105,31 +105,55 @@ class Steerer(BaseAlgorithm, Generic[R]):
 
     def remembered(self, name: str) -> Array:
         """One of these, as it is now."""
-        return self.policy.memory[name].detach().numpy()
+        return self.gaussian.memory[name].detach().numpy()
 
     def remember(self, name: str, values: Array | float) -> None:
         """Another value for it."""
-        self.policy.memory[name].copy_(torch.as_tensor(values))
+        self.gaussian.memory[name].copy_(torch.as_tensor(values))
+
+    @property
+    def gaussian(self) -> SettingsPolicy:
+        """The policy."""
+        return cast("SettingsPolicy", self.policy)
 
     @property
     def settings(self) -> Array:
         """The best settings known, [K]."""
-        return self.policy.mean.detach().numpy().copy()
+        return self.gaussian.mean.detach().numpy().copy()
 
     @settings.setter
     def settings(self, values: Array) -> None:
         with torch.no_grad():
-            self.policy.mean.copy_(torch.from_numpy(np.clip(values, self._low, self._high)))
+            self.gaussian.mean.copy_(torch.from_numpy(np.clip(values, self._low, self._high)))
 
     @property
     def width(self) -> Array:
         """How far from there candidates are, [K]."""
-        return np.exp(self.policy.log_std.detach().numpy())
+        return np.exp(self.gaussian.log_std.detach().numpy())
 
     @width.setter
     def width(self, values: Array | float) -> None:
         with torch.no_grad():
-            self.policy.log_std.copy_(torch.as_tensor(np.log(values)))
+            self.gaussian.log_std.copy_(torch.as_tensor(np.log(values)))
+
+    def roll_back(self, settings: Array) -> None:
+        """Goes back to these settings; what this epoch shows is still learnt from."""
+        self.settings = settings
+
+    @property
+    def resumes(self) -> bool:
+        """Whether all that it knows is in its policy."""
+        return True
+
+    def arrays(self) -> dict[str, Array]:
+        """All that it knows, as plain arrays."""
+        state = self.gaussian.state_dict()
+        return {name: values.detach().numpy().copy() for name, values in state.items()}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Knows what another one of the same recipe knew."""
+        self.gaussian.load_state_dict({name: torch.from_numpy(values)
+                                       for name, values in arrays.items()})  # fmt: skip
 
     def rng(self) -> np.random.Generator:
         """The random numbers of this epoch."""

@@ -68,6 +68,12 @@ class Tracker(Steerer[TrackerRecipe]):
         sizes = np.sqrt(1 + 0.6 * rng.choice([-1.0, 1.0], shape))
         return self.settings + mirrored(self.width * sizes * rng.choice([-1.0, 1.0], shape))
 
+    def roll_back(self, settings: Array) -> None:
+        """Goes back, and takes all sensitivities for twice as large, steps for too long."""
+        self.settings = settings
+        self.remember("squares", np.clip(2 * self.remembered("squares"), *_SQUARES))
+        self.remember("doubts", np.full(len(settings), self.recipe.doubt**2))
+
     def update(self, candidates: Array, rates: Array) -> None:
         """What the epoch showed, and what is to be expected of the next."""
         cones, rates = (self.cones, rates) if self.recipe.local else _as_one(self.cones, rates)

@@ -1,0 +1,228 @@
+"""A run of `syndrift steer`: its recipe, and the course of one steerer from first to last."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+
+from envs.agents.steerers.guard import Guard, GuardRecipe
+from envs.agents.steerers.judge import EXPECTED, Judge, tried_settings
+from envs.agents.steerers.registry import AnySteerer, make_steerer
+from envs.agents.steerers.steerer import Steerer
+from envs.agents.vector import AsVecEnv
+from envs.steered.logical import logical_errors
+from envs.steered.plant import Array
+from envs.steering import SteeringConfig, SurfaceCodeSteeringVector
+
+_SHOTS = 3  # what the seed is used for
+_TRIED = 8  # candidates, spread over all, whose logical errors are counted together
+_MOST_NUMBERS = 5_000_000  # of settings that are written down
+
+OnProgress = Callable[[float, str], None]
+
+
+class _Recipe(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LerRecipe(_Recipe):
+    """When logical errors are counted, beside the detections that all steerers lower."""
+
+    every_epochs: int = Field(default=50, ge=1, description="epochs between two counts")
+    shots: int = Field(default=20_000, ge=100, description="of each count")
+    decoder: Literal["pymatching", "pymatching-correlated"] = Field(
+        default="pymatching-correlated", description="with the priors of perfect settings"
+    )
+
+
+class SteerConfig(_Recipe):
+    """What is steered, by whom, beside whom, for how long."""
+
+    title: str = Field(default="Steering by detection events", description="above the pictures")
+    seed: int = Field(default=1, ge=0, lt=2**31, description="of the device, its drift, the shots")
+    epochs: int = Field(default=500, ge=2, description="epochs of the run")
+    candidates: int = Field(default=40, ge=2, multiple_of=2, description="settings an epoch")
+    environment: SteeringConfig = Field(default=SteeringConfig(), description="what is steered")
+    steerer: AnySteerer = Field(default_factory=lambda: _default(), description="who steers")
+    rivals: dict[str, AnySteerer] = Field(
+        default={}, description="others on the same device at the same shots, by a name"
+    )
+    guard: GuardRecipe | None = Field(
+        default=GuardRecipe(), description="puts back what was better; guards the steerer alone"
+    )
+    ler: LerRecipe | None = Field(default=LerRecipe(), description="logical errors; none if unset")
+    checkpoint_every_epochs: int = Field(default=50, ge=1, description="epochs between two saves")
+
+    @model_validator(mode="after")
+    def _named(self) -> SteerConfig:
+        for name in self.rivals:
+            if name in (*EXPECTED, "steerer"):
+                raise ValueError(f"a rival must not be called {name!r}, which the tables have")
+        if self.environment.epochs is not None:
+            raise ValueError("environment.epochs cuts the run: leave it out, and set epochs alone")
+        return self
+
+
+def _default() -> Any:
+    from envs.agents.steerers.tracker import TrackerRecipe
+
+    return TrackerRecipe()
+
+
+class Count(NamedTuple):
+    """Logical errors of shots at one epoch, of one of EXPECTED."""
+
+    epoch: int
+    who: str
+    shots: int
+    errors: int
+
+
+class Course(NamedTuple):
+    """What came of one steerer: for each epoch, and at some of them."""
+
+    times_s: Array  # [E]
+    expected: Array  # detections a cycle, [E, 4] in the order of EXPECTED
+    halted: Array  # share of the epoch in which the code did not run, [E]
+    settings: Array  # held best, [E / stride, K]
+    stride: int
+    counts: tuple[Count, ...]
+    rolled_back: tuple[int, ...]
+    controls: tuple[str, ...]
+
+    def lers(self, who: str) -> NDArray[np.int64]:
+        """Epochs, shots, errors of one of EXPECTED, [N, 3]."""
+        rows = [(one.epoch, one.shots, one.errors) for one in self.counts if one.who == who]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+
+def steer(
+    config: SteerConfig,
+    recipe: Any,
+    checkpoint: pathlib.Path | None = None,
+    on_progress: OnProgress = lambda fraction, words: None,
+) -> Course:
+    """One steerer's run; goes on from the checkpoint's file where it stands, if it can."""
+    device = SurfaceCodeSteeringVector(config.candidates, config.environment)
+    env = AsVecEnv(device)
+    model = make_steerer(recipe, env, config.seed)
+    env.seed(config.seed)
+    judge = Judge(config.environment.memory.rounds)
+    guard = Guard(config.guard) if config.guard and recipe is config.steerer else None
+    writer = _Writer(config, judge, guard, checkpoint, on_progress)
+    writer.restore(model)
+    parts: list[BaseCallback] = [judge, *([guard] if guard else []), writer]
+    left = config.epochs - len(judge.times_s)
+    if left > 0:
+        model.learn(left * config.candidates, CallbackList(parts), reset_num_timesteps=False)
+    return writer.course(device.controls)
+
+
+class _Writer(BaseCallback):
+    """Counts logical errors when they are due, tells how it goes, and saves."""
+
+    def __init__(
+        self, config: SteerConfig, judge: Judge, guard: Guard | None,
+        checkpoint: pathlib.Path | None, on_progress: OnProgress,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._config, self._judge, self._guard = config, judge, guard
+        self._checkpoint, self._on_progress = checkpoint, on_progress
+        self._counts: list[Count] = []
+        self._decoder: Any = None
+
+    def restore(self, model: Any) -> None:
+        """Puts into a steerer and its judge what the checkpoint holds."""
+        path = self._checkpoint
+        if path is None or not path.exists() or not isinstance(model, Steerer):
+            return
+        with np.load(path, allow_pickle=False) as kept:
+            model.restore({key[7:]: kept[key] for key in kept if key.startswith("policy.")})
+            model.epochs = len(kept["times_s"])
+            model.num_timesteps = model.epochs * self._config.candidates
+            self._judge.times_s = kept["times_s"].tolist()
+            self._judge.halted = kept["halted"].tolist()
+            self._judge.expected, self._judge.settings = list(kept["expected"]), list(kept["all"])
+            self._counts = [Count(int(e), str(w), int(s), int(n)) for e, w, s, n in kept["counts"]]
+            if self._guard is not None:
+                self._guard.rolled_back = kept["rolled_back"].tolist()
+
+    def _on_training_start(self) -> None:
+        experiment = self.training_env.get_attr("experiment", 0)[0]
+        experiment.epoch = 1 + len(self._judge.times_s)  # the reset's look was the first
+
+    def _on_step(self) -> bool:
+        done, config = len(self._judge.times_s), self._config
+        if config.ler is not None and (done % config.ler.every_epochs == 0 or done == 1):
+            self._count(done, config.ler)
+        self._on_progress(done / config.epochs, self._words())
+        return True
+
+    def _on_rollout_start(self) -> None:
+        done = len(self._judge.times_s)
+        if done and done % self._config.checkpoint_every_epochs == 0:
+            self._save()
+
+    def _on_training_end(self) -> None:
+        self._save()
+
+    def _count(self, done: int, recipe: LerRecipe) -> None:
+        judge = self._judge
+        plant = self.training_env.get_attr("experiment", 0)[0].plant
+        if self._decoder is None:
+            self._decoder = plant.circuit.detector_error_model(decompose_errors=True)
+        held, time_s = judge.settings[-1], judge.times_s[-1]
+        tried = tried_settings(self.locals)
+        few = tried[:: max(1, len(tried) // _TRIED)]
+        whose = {"exploring": few, "steered": held[None],
+                 "untouched": np.zeros((1, len(held))),
+                 "best": plant.optimum(time_s)[None]}  # fmt: skip
+        seed = int(np.random.default_rng([self._config.seed, _SHOTS, done]).integers(2**31))
+        for who, settings in whose.items():
+            circuits = [plant.noisy(one, time_s) for one in settings]
+            errors = logical_errors(circuits, self._decoder, recipe.shots, seed,
+                                    recipe.decoder == "pymatching-correlated")  # fmt: skip
+            self._counts.append(Count(done - 1, who, recipe.shots, errors))
+
+    def _words(self) -> str:
+        """LER now, the best possible, and untouched; detections where errors are not counted."""
+        if self._counts:
+            now = {one.who: one.errors / one.shots for one in self._counts[-len(EXPECTED) :]}
+            name, form = "LER", ".2e"
+        else:
+            now = dict(zip(EXPECTED, self._judge.expected[-1].tolist(), strict=True))
+            name, form = "detections", ".3f"
+        return (f"{name} now {now['exploring']:{form}}, best {now['best']:{form}}, "
+                f"untouched {now['untouched']:{form}}")  # fmt: skip
+
+    def _save(self) -> None:
+        model, judge = self.model, self._judge
+        if self._checkpoint is None or not isinstance(model, Steerer) or not model.resumes:
+            return
+        arrays = {f"policy.{name}": values for name, values in model.arrays().items()}
+        part = self._checkpoint.with_suffix(".part.npz")
+        np.savez(
+            part, times_s=judge.times_s, halted=judge.halted, expected=judge.expected,
+            all=np.asarray(judge.settings, dtype=np.float32),
+            counts=np.array([tuple(map(str, one)) for one in self._counts]).reshape(-1, 4),
+            rolled_back=np.array(self._guard.rolled_back if self._guard else [], dtype=np.int64),
+            **cast("dict[str, Any]", arrays),
+        )  # fmt: skip
+        part.replace(self._checkpoint)
+
+    def course(self, controls: tuple[str, ...]) -> Course:
+        """All that was written down."""
+        judge = self._judge
+        stride = max(1, math.ceil(len(judge.settings) * len(controls) / _MOST_NUMBERS))
+        return Course(
+            np.array(judge.times_s), np.array(judge.expected), np.array(judge.halted),
+            np.array(judge.settings[::stride]), stride, tuple(self._counts),
+            tuple(self._guard.rolled_back if self._guard else ()), controls,
+        )  # fmt: skip
