@@ -21,7 +21,8 @@ examples:
 All of it is simulated. The steerer sees detection rates alone. `exploring` is what the experiment
 pays with all candidates that are tried, `steered` the settings held best, `untouched` those that
 it began with, `best` the hidden optimum; the score is 0 where nothing was won by steering and 1
-where all was. The method is that of arXiv:2511.08493, whose authors declare patent applications on it.
+where all was. The method is that of arXiv:2511.08493, whose authors declare patent applications on
+it.
 
 The run's folder holds epochs.csv, ler.csv, knobs.csv, and the state of each steerer: a run that was
 stopped, or killed, goes on from the last of these with the same command.

@@ -35,7 +35,7 @@ from envs.half_pulse import best_settings
 from envs.steered.plant import Array
 
 SURROUNDINGS = ("t1_us", "t2_us", "thermal_population")
-_AT_ONCE = 256  # gates in one call: more of the pairs' no longer fit the cache
+_AT_ONCE = 64  # gates in one call: more of the pairs' no longer fit the cache
 _LEAST = 1e-6  # of a Pauli, a gate that errs always keeps at least so much: it has a logarithm
 
 

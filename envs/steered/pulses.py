@@ -55,9 +55,9 @@ class PulseRecipe(BaseModel):
     readout_flip: float = Field(default=5e-3, ge=0, le=0.5, description="flips before a readout")
     reset_flip: float = Field(default=2e-3, ge=0, le=0.5, description="flips after a reset")
     compensation: Literal["own", "mean"] = Field(
-        default="own", description="what a CZ's amplitude and duration take back of the phases that "
-        "they turn: as measured on each pair when it was set up, or as on the mean device, where "
-        "controls of a pair then add up badly"
+        default="own", description="how much of the phases that they turn a CZ's amplitude and "
+        "duration take back: as measured on each pair when it was set up, or as on the mean "
+        "device, after which the errors of a pair's controls no longer add up"
     )  # fmt: skip
     start_off: float = Field(
         default=0.0, ge=0, description="how far off all controls begin: 1 doubles every gate's "
@@ -117,6 +117,10 @@ class _Set:
 
 class Pulses:
     """A plant whose quadratic form follows from pulses' physics, and so is one only nearby.
+
+    Errors are exact for all settings: real propagators, twirled over the Paulis. In the light cones
+    each control stands for itself, as the controls of one gate make errors that others hear.
+    `circuit` is the mean device's at its best.
 
     >>> plant = Pulses(PulseRecipe(), MemoryRecipe(rounds=3), drifts=[])
     >>> plant.controls[:2], plant.controls[-1]

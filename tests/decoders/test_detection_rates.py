@@ -15,6 +15,7 @@ from decoders.detection_rates import (
     with_channels,
     with_errors,
 )
+from decoders.noise.instructions import instructions_in
 
 SURFACE = stim.Circuit.generated(
     "surface_code:rotated_memory_x", distance=3, rounds=6, after_clifford_depolarization=3e-3,
@@ -114,7 +115,7 @@ def test_what_is_no_independent_pauli_noise_is_refused(noise: str) -> None:
 def as_mechanisms(circuit: stim.Circuit, chances: dict[Gate, np.ndarray]) -> stim.Circuit:
     """Each DEPOLARIZE as independent errors, one a Pauli: stim's error model is then exact."""
     found = stim.Circuit()
-    for one in circuit.flattened():
+    for one in instructions_in(circuit.flattened()):
         if one.name not in ("DEPOLARIZE1", "DEPOLARIZE2"):
             found.append(one)
             continue

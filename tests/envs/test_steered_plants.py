@@ -17,7 +17,7 @@ FLOOR = 1e-3
 PERIOD_S = 6000.0
 
 
-def memory(p: float = FLOOR, rounds: int = 3) -> stim.Circuit:
+def memory(p: float = FLOOR, rounds: int = 2) -> stim.Circuit:
     table = {"rounds": rounds, "noise": {"kind": "depolarizing", "p": p}}
     return MemoryRecipe.model_validate(table).noisy()
 

@@ -1,21 +1,22 @@
 """The plant of pulse physics against shots, closed forms, and the device's own judge."""
 
 import math
+import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
+import stim
 
-from calib.channels import computational_block, pauli_twirl
 from calib.controls import Knob, Update
 from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.drift import Drift
-from calib.judge import gate_errors
-from calib.pair import CoupledPair, CouplerPulse, coupler_transfer, coupler_unitary, pair_leakage
+from calib.judge import GateError, gate_errors
 from calib.processes import Ramp
+from calib.starting_point import textbook_controls
 from calib.topology import Line
-from calib.truth import Truth
-from decoders.detection_rates import eigenvalues, probabilities
+from decoders.detection_rates import probabilities
 from envs.steered.memory import MemoryRecipe
 from envs.steered.pulsed_gates import CZs, Hadamards, Moment
 from envs.steered.pulses import PulseRecipe, Pulses
@@ -37,10 +38,16 @@ def other(mean: Pulses) -> Pulses:
     return mean.drawn(1)
 
 
-def after_an_hour(**changes: object) -> Pulses:
-    """A device whose physics has drifted so far after an hour."""
-    drift = Drift.model_validate({"process": Ramp(per_hour=1.0), **changes})
-    return Pulses(PulseRecipe(), SMALL, [drift]).drawn(1)
+@pytest.fixture(scope="module")
+def drifting() -> Pulses:
+    """Another one, whose frequencies and coupler lines drift: by so much after an hour."""
+    return with_drifts({"absolute": {"frequency_ghz": 1e-4}}, {"relative": {"flux_mhz": 4e-3}})
+
+
+def with_drifts(*drifts: dict[str, Any]) -> Pulses:
+    process = Ramp(per_hour=1.0)
+    found = [Drift(process=process, **one) for one in drifts]
+    return Pulses(PulseRecipe(), SMALL, found).drawn(1)
 
 
 def total(plant: Pulses, settings: np.ndarray, time_s: float = 0.0) -> np.ndarray:
@@ -49,11 +56,12 @@ def total(plant: Pulses, settings: np.ndarray, time_s: float = 0.0) -> np.ndarra
 
 
 def knobs(plant: Pulses, name: str, settings: np.ndarray) -> np.ndarray:
-    """Where one knob of all its gates stands."""
-    (one,) = [one for one in plant._sets if name in one.kind.knobs and one.kind.name == "cz"
-              or name in one.kind.knobs and name == "frequency_ghz"]  # fmt: skip
-    parts = dict(zip(plant._sets, plant._split(settings[None]), strict=True))
-    return one.knobs(parts[one])[0, :, one.kind.knobs.index(name)]
+    """Where the knob of this gate and name, as in cz.amplitude, stands in all of them."""
+    for one, part in zip(plant._sets, plant._split(settings[None]), strict=True):
+        kind, _, knob = name.partition(".")
+        if one.kind.name == kind:
+            return one.knobs(part)[0, :, one.kind.knobs.index(knob)]
+    raise ValueError(name)
 
 
 def test_rates_are_those_of_shots(other: Pulses) -> None:
@@ -62,45 +70,46 @@ def test_rates_are_those_of_shots(other: Pulses) -> None:
     (rates,) = other.rates(settings[None], 0.0)
     shots = 400_000
     circuit = other.noisy(settings, 0.0)
-    seen = circuit.compile_detector_sampler(seed=2).sample(shots).mean(axis=0)
+    seen = np.mean(circuit.compile_detector_sampler(seed=2).sample(shots), axis=0)
     expected = rates[other.groups]
     assert np.abs((seen - expected) / np.sqrt(expected * (1 - expected) / shots)).max() < 5
     assert (rates > 1.1 * other.rates(np.zeros((1, len(settings))), 0.0)).all()
     names = {one.name for one in circuit.flattened()}
     assert {"PAULI_CHANNEL_1", "PAULI_CHANNEL_2"} <= names
     assert not {"DEPOLARIZE1", "DEPOLARIZE2"} & names
+    model = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+    assert model.num_detectors == circuit.num_detectors  # what decoders believe
 
 
-def test_moving_any_control_from_the_optimum_makes_more_errors(mean: Pulses) -> None:
-    plant = after_an_hour(absolute={"frequency_ghz": 1e-4})
-    best = plant.optimum(HOUR_S)
-    (least,) = total(plant, best[None], HOUR_S)
-    moved = total(plant, np.concatenate([best + 0.1 * np.eye(len(best)),
-                                         best - 0.1 * np.eye(len(best))]), HOUR_S)  # fmt: skip
-    assert (moved > least).all()
-    assert total(plant, np.zeros((1, len(best))), HOUR_S) > least
-    assert mean.optimum(0.0) == pytest.approx(0, abs=1e-4)
+def test_moving_any_control_from_the_optimum_makes_more_errors(drifting: Pulses) -> None:
+    best = drifting.optimum(HOUR_S)
+    ones = 0.1 * np.eye(len(best))
+    least, still, *moved = total(
+        drifting, np.concatenate([best[None], 0 * ones[:1], best + ones, best - ones]), HOUR_S
+    )
+    assert min(moved) > least
+    assert still > 1.1 * least
 
 
-def test_a_unit_doubles_errors_and_errors_are_quadratic_near_the_optimum(mean: Pulses) -> None:
-    """On the mean device by the units' meaning, on another one within its spread."""
-    plants = [(mean, 0.01), (mean.drawn(2), 0.5)]
-    for plant, spread in plants:
-        ones = np.eye(len(plant.controls))
-        zero, up, down, twice, back = np.split(
-            total(plant, np.concatenate([0 * ones[:1], ones, -ones, 2 * ones, -2 * ones])),
-            np.cumsum([1, *[len(ones)] * 3]),
-        )
-        assert (twice + back - 2 * zero) / (up + down - 2 * zero) == pytest.approx(4, rel=0.01)
-        sizes = [one.zero.size for one in plant._sets]
-        # Σ(1 − kept) is 4ⁿ times the chance of an error.
-        for part, one in zip(plant._split((up + down)[None] / 2 - zero), plant._sets, strict=True):
-            floor = 4 ** len(one.kind.gates[0]) * one.kind.error(
-                Moment(plant._truth, plant._truth), one.zero[None], one.decay
-            )
-            ratio = part.reshape(one.zero.shape) * one.zero.shape[1] / floor[0][:, None]
-            assert ratio == pytest.approx(1, abs=spread)
-        assert sum(sizes) == len(plant.controls)
+@pytest.mark.parametrize(("seed", "spread"), [(None, 0.01), (2, 0.5)])
+def test_errors_are_quadratic_near_the_optimum(
+    mean: Pulses, seed: int | None, spread: float
+) -> None:
+    """A unit adds a P-th of a gate's floor: on the mean device, and roughly on any other."""
+    plant = mean if seed is None else mean.drawn(seed)
+    assert plant.optimum(0.0) == pytest.approx(0, abs=1e-4)
+    for one in plant._sets:
+        at, count = Moment(plant._truth, plant._truth), one.zero.shape[1]
+        moves = np.concatenate([a * np.eye(count) for a in (0, 1, -1, 2, -2)])
+        settings = np.tile(moves, len(one.zero))
+        errors = one.kind.error(at, one.knobs(settings), one.decay).reshape(5, count, -1)
+        floor = errors[0]
+        unit, twice = (errors[k] + errors[k + 1] - 2 * floor for k in (1, 3))
+        assert twice / unit == pytest.approx(4 * np.ones(floor.shape), rel=0.01)
+        assert unit / 2 * count / floor == pytest.approx(np.ones(floor.shape), abs=spread)
+
+
+def test_all_controls_a_unit_off_double_the_errors(mean: Pulses) -> None:
     every = np.ones((1, len(mean.controls)))
     assert total(mean, every) / total(mean, 0 * every) == pytest.approx(2, rel=0.03)
 
@@ -114,40 +123,50 @@ def test_cones_tell_how_loud_controls_are(mean: Pulses) -> None:
     assert (mean.cones.weights.max(axis=0) > 0).all()
 
 
-def test_twirls_are_those_of_the_devices_judge() -> None:
-    """A line of two: SX on the upper qubit, then the CZ, both off, by exact Lindblad channels."""
-    config = DeviceConfig(topology=Line(qubits=2))
-    device = Device(config)
-    truth, (upper, lower) = device.truth(), device.pairs[0]
-    at = Moment(truth, truth)
-    sx = Hadamards(((0,), (1,)), config.timing.one_qubit_ns, config.envelope)
-    cz = CZs(((0, 1),), ((upper, lower),))
-    for gate, knob, off in ((sx, sx.textbook(truth), [1e-4, 2e-3]),
-                            (cz, cz.textbook(truth), [0.03, -0.02, 0.2, 5e-4])):  # fmt: skip
-        moved = knob + np.array(off)
-        kept = gate.kept(at, moved[None], gate.decay(at, knob))[0]
-        targets = [(q,) for (q,) in sx.gates] if gate is sx else [(upper, lower)]
-        names = {"frequency_ghz": "frequency_ghz"} if gate is sx else {}
-        controls = {Knob(names.get(name, f"{gate.name}.{name}"), target): value
-                    for target, row in zip(targets, moved.tolist(), strict=True)
-                    for name, value in zip(gate.knobs, row, strict=True)}  # fmt: skip
-        for q in (0, 1):
-            controls.setdefault(Knob("frequency_ghz", (q,)), float(truth.qubit["frequency_ghz"][q]))
-            controls.setdefault(Knob("sx.amplitude", (q,)), float(sx.textbook(truth)[q, 1]))
-            controls[Knob("sx.drag_ns", (q,))] = -0.5 / (
-                2e-3 * math.pi * float(truth.qubit["anharmonicity_mhz"][q])
-            )
-        device.controls.apply([Update(*item, None, "test") for item in controls.items()])
-        judged = [one for one in gate_errors(device) if one.gate == gate.name]
-        for one, found in zip(judged, kept, strict=True):
-            pauli = np.array(one.pauli) + one.leakage / len(one.pauli)
-            chances = probabilities(found)
-            if gate is sx:
-                expected = pauli[[2, 1, 3]]
-            else:
-                expected = pauli.reshape(4, 4).T.ravel()[1:] if upper > lower else pauli[1:]
-            assert chances == pytest.approx(expected, abs=0.01 * expected.sum())
-            assert expected.sum() > 1.3 * (1 - np.exp(0)) + 3e-4
+def judged(off: dict[Knob, float]) -> tuple[Device, list[GateError]]:
+    """A line of two at the textbook's settings but for this; exact channels of its gates."""
+    device = Device(DeviceConfig(topology=Line(qubits=2)))
+    right = textbook_controls(device.truth(), device.pairs, device.config)
+    settings = {knob: value + off.get(knob, 0.0) for knob, value in right.items()}
+    device.controls.apply([Update(*item, None, "test") for item in settings.items()])
+    return device, gate_errors(device)
+
+
+def mixed(one: GateError) -> np.ndarray:
+    """Its Pauli errors, where what leaks ends mixed."""
+    return np.array(one.pauli)[1:] + one.leakage / len(one.pauli)
+
+
+def test_twirls_of_h_are_those_of_the_devices_judge() -> None:
+    """H is an SX between quarter turns about Z, which make X of Y and Y of X."""
+    off = {"frequency_ghz": 1e-4, "amplitude": 2e-3}
+    device, errors = judged({Knob("frequency_ghz", (0,)): 1e-4, Knob("sx.amplitude", (0,)): 2e-3})
+    truth = device.truth()
+    gates = Hadamards(((0,),), device.config.timing.one_qubit_ns, device.config.envelope)
+    at, best = Moment(truth, truth), gates.textbook(truth)
+    moved = best + np.array([off[name] for name in gates.knobs])
+    found = probabilities(gates.kept(at, moved[None], gates.decay(at, best))[0, 0])
+    (expected,) = [mixed(one) for one in errors if (one.gate, one.qubits) == ("sx", (0,))]
+    assert found == pytest.approx(expected[[1, 0, 2]], abs=0.01 * expected.sum())
+    assert expected.sum() > 4.5e-4
+
+
+def test_twirls_of_cz_are_those_of_the_devices_judge() -> None:
+    """The pair is (1, 0), the upper qubit first; Paulis have the lower number first."""
+    off = {"phase_a_rad": 0.03, "phase_b_rad": -0.02, "duration_ns": 0.2, "amplitude": 5e-4}
+    device, errors = judged({Knob(f"cz.{name}", (1, 0)): value for name, value in off.items()})
+    assert device.pairs == ((1, 0),)
+    truth = device.truth()
+    at, gates = Moment(truth, truth), CZs(((0, 1),), device.pairs)
+    values = [device.controls.of(f"cz.{name}", 1, 0) for name in gates.knobs]
+    moved = np.array([values])
+    decay = gates.decay(at, gates.textbook(truth))
+    found = probabilities(gates.kept(at, moved[None], decay)[0, 0])
+    (expected,) = [np.array(one.pauli) + one.leakage / 16 for one in errors if one.gate == "cz"]
+    swapped = expected.reshape(4, 4).T.ravel()[1:]
+    assert found == pytest.approx(swapped, abs=0.01 * swapped.sum())
+    assert abs(expected[3] - expected[12]) > 0.05 * swapped.sum()  # IZ and ZI
+    assert swapped.sum() > 1.5e-3
 
 
 def test_channels_off_the_optimum_are_those_of_the_whole_lindblad_equation(other: Pulses) -> None:
@@ -163,24 +182,20 @@ def test_channels_off_the_optimum_are_those_of_the_whole_lindblad_equation(other
     assert 1 - found == pytest.approx(1 - exact, rel=0.01)
 
 
-def test_the_optimum_follows_the_physics() -> None:
-    """What SX and CZ see of a knob and of the physics is a product or a difference."""
-    plant = after_an_hour(absolute={"frequency_ghz": 1e-4})
-    before, after = (knobs(plant, "frequency_ghz", plant.optimum(t)) for t in (0.0, HOUR_S))
-    assert after - before == pytest.approx(1e-4, rel=1e-3)
-    plant = after_an_hour(relative={"flux_mhz": 4e-3})
-    before, after = (knobs(plant, "amplitude", plant.optimum(t)) for t in (0.0, HOUR_S))
-    assert after / before == pytest.approx(math.exp(-2e-3), rel=1e-5)
-    assert knobs(plant, "phase_a_rad", plant.optimum(HOUR_S)) == pytest.approx(
-        knobs(plant, "phase_a_rad", plant.optimum(0.0)), abs=1e-3
-    )
+def test_the_optimum_follows_the_physics(drifting: Pulses) -> None:
+    """An SX sees the drive's distance from the qubit, a CZ flux·amplitude²."""
+    before, after = (drifting.optimum(time_s) for time_s in (0.0, HOUR_S))
+    moved = knobs(drifting, "sx.frequency_ghz", after) - knobs(drifting, "sx.frequency_ghz", before)
+    assert moved == pytest.approx(1e-4 * np.ones(len(moved)), rel=1e-3)
+    ratio = knobs(drifting, "cz.amplitude", after) / knobs(drifting, "cz.amplitude", before)
+    assert ratio == pytest.approx(math.exp(-2e-3) * np.ones(len(ratio)), rel=1e-5)
 
 
 def test_decoherence_that_drifts_moves_the_floor_and_not_the_optimum() -> None:
-    plant = after_an_hour(relative={"t1_us": -0.5})
+    plant = with_drifts({"relative": {"t1_us": -0.5}})
     still = np.zeros((1, len(plant.controls)))
     ratio = total(plant, still, HOUR_S) / total(plant, still)
-    assert 1.2 < ratio < math.exp(0.5)
+    assert 1.2 < float(ratio[0]) < math.exp(0.5)
     assert np.abs(plant.optimum(HOUR_S) - plant.optimum(0.0)).max() < 0.05
 
 
@@ -212,7 +227,7 @@ def test_configs_of_either_kind() -> None:
     assert SteeringConfig.model_validate(config.model_dump(exclude_unset=True)) == config
     env = SurfaceCodeSteeringVector(4, config)
     env.reset(seed=1)
-    rates, rewards, *_ = env.step(np.zeros((4, *env.single_action_space.shape), np.float32))
+    rates, rewards, *_ = env.step(np.zeros((4, len(env.experiment.plant.controls)), np.float32))
     assert rates.shape == (4, len(env.cones.counts))
     assert (rewards < 0).all()
 
@@ -220,19 +235,29 @@ def test_configs_of_either_kind() -> None:
 @pytest.mark.parametrize(
     ("recipe", "memory", "drift", "says"),
     [
-        ({}, {"noise": {"kind": "si1000", "p": 1e-3}}, {}, "memory without noise, got si1000"),
-        ({}, {"code": "color"}, {}, "in H and CZ.* got C_XYZ|got .*: take a surface code"),
+        ({}, {"noise": {"kind": "si1000", "p": 1e-3}}, {}, "a memory without noise, got si1000"),
         ({"qubit": {"group_step_ghz": 0.2}}, {}, {}, "apart, expected 0 to flux_mhz"),
         ({}, {}, {"absolute": {"optimum": 1.0}}, "drift of 'optimum': expected one of"),
         ({}, {}, {"absolute": {"flux_mhz": 1.0}}, "drift of flux_mhz must be relative"),
     ],
 )
-def test_what_has_no_pulses_is_refused(
-    recipe: dict, memory: dict, drift: dict, says: str
-) -> None:
+def test_what_has_no_pulses_is_refused(recipe: dict, memory: dict, drift: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Pulses(
             PulseRecipe.model_validate(recipe),
             MemoryRecipe.model_validate({"rounds": 3, **memory}),
             [Drift(process=Ramp(per_hour=1.0), **drift)] if drift else [],
         ).drawn(1)
+
+
+def test_ones_own_circuit_plays_h_and_cz_alone(tmp_path: pathlib.Path) -> None:
+    named = {"surface": "surface_code:rotated_memory_x", "color": "color_code:memory_xyz"}
+    for name, task in named.items():
+        circuit = stim.Circuit.generated(
+            task, distance=3, rounds=2, after_clifford_depolarization=1e-3
+        )
+        circuit.to_file(tmp_path / f"{name}.stim")
+    recipe = PulseRecipe()
+    assert recipe.circuit(MemoryRecipe(circuit=tmp_path / "surface.stim")).num_observables == 1
+    with pytest.raises(ValueError, match=r"in H and CZ, .*, got C_XYZ, H_YZ: take a surface code"):
+        recipe.circuit(MemoryRecipe(circuit=tmp_path / "color.stim"))

@@ -384,7 +384,7 @@ def test_candidates_must_make_pairs_for_a_steerer(count: int) -> None:
     ("config", "message"),
     [
         ({"cycle": 3}, "Extra inputs are not permitted"),
-        ({"memory": {"distnce": 3}}, "Extra inputs are not permitted"),
+        ({"memory": {"distances": 3}}, "Extra inputs are not permitted"),
         ({"plant": {"parameter": 3}}, "Extra inputs are not permitted"),
         ({"cycles": 0}, "greater than or equal to 1"),
         ({"epochs": 0}, "greater than or equal to 1"),

@@ -275,7 +275,7 @@ def test_without_an_environment_there_is_nothing_to_steer(tmp_path: pathlib.Path
 @EVERY
 def test_unknown_keys_of_a_recipe_are_refused(case: Case) -> None:
     with pytest.raises(ValueError, match="Extra inputs are not permitted"):
-        steerer(case.kind, recipe={"widht": 0.1})
+        steerer(case.kind, recipe={"breadth": 0.1})
 
 
 # --- the policy gradient ---
@@ -312,7 +312,7 @@ SMALL: dict[str, Any] = {"memory": {"code": "repetition", "rounds": 3}, "cycles"
 
 def slopes(model: Any) -> tuple[np.ndarray, np.ndarray]:
     policy: Any = model.gaussian
-    policy.mean.grad = policy.log_std.grad = None
+    policy.zero_grad()
     model._loss().backward()
     return policy.mean.grad.numpy(), policy.log_std.grad.numpy()
 
