@@ -7,7 +7,7 @@ at their optimum. For 24 hours each gate's optimum moves by a sinusoid of that p
 1.4 natural units, phase at random) and by 1/f noise (0.6 units), so that a device that nobody
 touches errs two to three times as often. Once a minute `tracker` measures 40 candidates of settings
 and steers. At equal distances along the day the logical error rate of correlated PyMatching is
-counted, on shots of the candidates in turn, exploration included. Priors are learnt from some of
+counted, on shots of every fifth candidate, exploration included. Priors are learnt from some of
 the shots of the epochs before, by `decoders.priors`; no shot is learnt from and decoded.
 
 'perfect' decodes with the true rates of that epoch (with candidates, their mean). All lines of one
@@ -49,6 +49,7 @@ Bits = NDArray[np.uint8]
 
 SEEDS = range(7001, 7011)
 CANDIDATES, EPOCHS, EPOCH_S = 40, 1440, 60.0
+EVERY = 5  # of the candidates, one is drawn shots of: it takes long to make their circuits
 BEFORE = 2  # epochs whose shots are learnt from
 WINDOW = 25_000  # shots
 SETTINGS = ("untouched", "steered")
@@ -71,7 +72,7 @@ class Plan(NamedTuple):
     learnt: int
 
 
-PLANS = [Plan(3, 16, 8_000, 51_200), Plan(5, 16, 4_000, 51_200)]
+PLANS = [Plan(3, 24, 5_000, 50_000), Plan(5, 24, 4_000, 50_000)]
 
 
 class Day(NamedTuple):
@@ -87,7 +88,7 @@ class Day(NamedTuple):
 
 
 class Watch(BaseCallback):
-    """Keeps the candidates of the epochs that are asked for."""
+    """Keeps some of the candidates of the epochs that are asked for."""
 
     def __init__(self, epochs: Sequence[int]) -> None:
         super().__init__()
@@ -96,12 +97,12 @@ class Watch(BaseCallback):
     def _on_step(self) -> bool:
         epoch = self.n_calls - 1
         if epoch in self.wanted:
-            self.seen[epoch] = self.locals["candidates"].copy()
+            self.seen[epoch] = self.locals["candidates"][::EVERY].copy()
         return True
 
 
 def steered(distance: int, seed: int, epochs: Sequence[int]) -> tuple[Analytic, dict[int, Array]]:
-    """The device, and the tracker's candidates of these epochs [B, K]."""
+    """The device, and the tracker's candidates of these epochs and those before [B, K]."""
     config = SteeringConfig.model_validate({
         "memory": {"distance": distance, "noise": {"kind": "depolarizing", "p": 0.001}},
         "drift": DRIFT, "epoch_s": EPOCH_S,
@@ -123,7 +124,9 @@ def drawn(
     for one in settings:
         circuit = plant.noisy(one, epoch * EPOCH_S)
         sampler = circuit.compile_detector_sampler(seed=int(rng.integers(2**62)))
-        yield sampler.sample(shots // len(settings), separate_observables=True, bit_packed=True)
+        count = shots // len(settings)
+        events, flips = sampler.sample(count, separate_observables=True, bit_packed=True)
+        yield np.asarray(events), np.asarray(flips)
 
 
 def predictor(circuit: stim.Circuit) -> Callable[[Bits], Bits]:
@@ -261,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two devices, distance 3, few shots")
     quick = parser.parse_args().quick
-    plans = [Plan(3, 8, 4_000, 40_000)] if quick else PLANS
+    plans = [Plan(3, 8, 4_000, 50_000)] if quick else PLANS
     with one_thread():
         for plan in plans:
             report(plan, SEEDS[:2] if quick else SEEDS)

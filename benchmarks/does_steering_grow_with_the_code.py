@@ -7,7 +7,7 @@ Rotated surface code, 10 rounds, floor p = 0.001, P controls for each of (2d² -
 need. An epoch is 40 candidates x 100,000 cycles. Counted are the epochs until the mean error of all
 gates at the settings held best is within 1/0.95 of its floor (1/L is linear in the error, so that
 L/L* = 0.95); the median of seeds 9101 to 9103, with the least and the most, on which no setting was
-chosen. `> N`: never in N epochs. Every steerer without local credit is told one reward, or takes all
+chosen. `> N`: never in N epochs. Without local credit a steerer is told one reward, or takes all
 detectors as one. Beside them the seconds an epoch, and at last the cost of the largest case alone.
 """
 

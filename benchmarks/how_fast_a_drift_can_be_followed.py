@@ -4,8 +4,8 @@
 
 Rotated surface code, distance 3, 41 controls, 10 rounds, floor p = 0.001; the optimum of each
 control is a sinusoid of amplitude 1 (its gate's error doubles) with a phase of its own. An epoch is
-40 candidates x 36,000 cycles, as published; 300 epochs or three periods, at most 1,000, of which the
-last three quarters count. The score is (N - N of untouched) / (N of the optimum - N of untouched), N
+40 candidates x 36,000 cycles, as published; 300 epochs or three periods, at most 1,000, of which
+the last three quarters count. The score is (N - N untouched) / (N at the optimum - N untouched), N
 being the detection events to be expected of all candidates that are tried; in brackets that of the
 settings held best. 0 is where steering is worth as much as it costs. Published (arXiv:2511.08493):
 crosses 0 at a period of about 150. Seeds 9001 to 9005, on which no setting was chosen; after the

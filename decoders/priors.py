@@ -52,10 +52,10 @@ class Priors:
                 raise ValueError(f"{name} must be above 0, got {value}")
         paired, self._pairs = with_pairs(circuit)
         self._found = DetectionRates.of(paired)
-        if not self._found.gates or not self._found.nominal.all():
+        if not (circuit.num_detectors and self._found.gates and self._found.nominal.all()):
             raise ValueError(
-                "expected a circuit in which DEPOLARIZE1 or DEPOLARIZE2 stand with rates above 0, "
-                "got one without, or with rates of 0: give it the noise that you expect"
+                "expected a circuit with detectors in which DEPOLARIZE1 or DEPOLARIZE2 stand with "
+                "rates above 0, got one without, or with a rate of 0: give it the noise you expect"
             )
         self._circuit, self._doubt = circuit, doubt
         self._window = math.inf if window is None else window
@@ -78,7 +78,7 @@ class Priors:
         found = self._found
         errors = found.nominal
         if self.shots:
-            trials = found.counts * float(self.shots)
+            trials = np.multiply(found.counts, self.shots, dtype=float)
             errors = _likeliest(found, self._fired / trials, trials, self._doubt)
         return dict(zip(found.gates, errors.tolist(), strict=True))
 

@@ -37,7 +37,9 @@ class SteeringConfig(BaseModel):
         "pulses, what their physics does, as in absolute = { frequency_ghz = 1e-4 }"
     )  # fmt: skip
     cycles: int = Field(default=36_000, ge=1, description="cycles a candidate gets in an epoch")
-    epoch_s: float = Field(default=60.0, gt=0, description="time from one epoch to the next")
+    epoch_s: float = Field(
+        default=60.0, gt=0, allow_inf_nan=False, description="time from one epoch to the next"
+    )
     detections: Source = Field(
         default="closed-form", description="'sampled' draws every shot; 'closed-form' draws the "
         "counts from their exact mean"
@@ -91,11 +93,15 @@ class _Steering:
         rates = self.experiment.measure(untouched).astype(np.float32)
         return np.repeat(rates, count, axis=0)
 
-    def step(self, actions: NDArray[Any]) -> tuple[Floats, Array, bool]:
+    def step(self, actions: NDArray[Any], count: int) -> tuple[Floats, Array, bool]:
         """An epoch: rates [B, J], minus the detections a cycle [B], and whether it was the last."""
         experiment = self.experiment
         if np.isnan(actions).any():
             raise ValueError("actions must be numbers, got nan: see what the agent was given")
+        expected = (count, len(self.plant.controls))
+        if actions.shape != expected:
+            raise ValueError(f"expected actions of shape {expected}, a row for each candidate, "
+                             f"got {actions.shape}")  # fmt: skip
         settings = np.clip(actions, -self.config.bound, self.config.bound).astype(float)
         rates = experiment.measure(settings)
         detections = rates @ self.plant.cones.counts / self.config.memory.rounds
@@ -140,7 +146,7 @@ class SurfaceCodeSteering(gym.Env[Floats, Floats]):
 
     def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """One epoch."""
-        (rates,), (reward,), is_over = self._steering.step(np.asarray(action)[None])
+        (rates,), (reward,), is_over = self._steering.step(np.asarray(action)[None], 1)
         return rates, float(reward), False, is_over, {}
 
 
@@ -200,7 +206,7 @@ class SurfaceCodeSteeringVector(VectorEnv[Floats, Floats, NDArray[Any]]):
         self, actions: Floats
     ) -> tuple[Floats, Array, NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One epoch."""
-        rates, rewards, is_over = self._steering.step(np.asarray(actions))
+        rates, rewards, is_over = self._steering.step(np.asarray(actions), self.num_envs)
         info, over = self._info(), np.full(self.num_envs, is_over)
         if is_over:
             last = {"final_obs": rates, "_final_obs": over, "final_info": info, "_final_info": over}

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from calib.drift import Drift, Trajectory
 from decoders.detection_rates import DetectionRates, Gate, with_errors
+from decoders.noise.instructions import instructions_in
 from envs.steered.plant import Array, LightCones
 
 # A gate that errs more often than this is as good as random: the quadratic form ends here.
@@ -38,8 +39,8 @@ class AnalyticRecipe(BaseModel):
         "qubit in common feel, all together"
     )  # fmt: skip
     start_off: float = Field(
-        default=0.0, ge=0, description="how far off all controls begin: 1 doubles every gate's "
-        "error, with signs at random"
+        default=0.0, ge=0, allow_inf_nan=False, description="how far off all controls begin: 1 "
+        "doubles every gate's error, with signs at random"
     )  # fmt: skip
 
 
@@ -56,6 +57,7 @@ class Analytic:
     def __init__(
         self, recipe: AnalyticRecipe, circuit: stim.Circuit, drifts: Sequence[Drift]
     ) -> None:
+        _check(circuit, drifts)
         self.circuit, self._detections = circuit, DetectionRates.of(circuit)
         self._recipe, self._drifts = recipe, drifts
         found, count = self._detections, recipe.parameters
@@ -112,6 +114,21 @@ class Analytic:
             return self._off.ravel()
         deviation = self._drift.at(time_s)[_OPTIMUM]
         return (self._off + deviation.of(0.0).T).ravel()
+
+
+def _check(circuit: stim.Circuit, drifts: Sequence[Drift]) -> None:
+    """Refuses a circuit in which nothing is steered, and drifts that would do nothing."""
+    names = {one.name for one in instructions_in(circuit)}
+    if not names & {"DEPOLARIZE1", "DEPOLARIZE2"}:
+        raise ValueError("nothing to steer: expected a circuit with DEPOLARIZE1 or DEPOLARIZE2, "
+                         "whose rates the controls change; take noise of kind depolarizing or "
+                         "si1000, at a p above 0")  # fmt: skip
+    if not circuit.num_detectors:
+        raise ValueError("nothing to hear: expected a circuit with detectors, got none")
+    for drift in drifts:
+        if drift.relative:
+            raise ValueError("an optimum begins at 0, which no share changes: expected absolute = "
+                             "{ optimum = 1.0 } in a drift, got relative")  # fmt: skip
 
 
 def _named(gate: Gate) -> str:

@@ -43,6 +43,8 @@ class MemoryRecipe(BaseModel):
     def noisy(self) -> stim.Circuit:
         """The circuit with its noise."""
         if self.circuit is not None:
+            if not self.circuit.is_file():
+                raise ValueError(f"circuit: there is no file {self.circuit}")
             return stim.Circuit.from_file(self.circuit)
         noiseless = memory_circuit(
             self.code, distance=self.distance, rounds=self.rounds, basis=self.basis

@@ -34,17 +34,24 @@ class LightCones(NamedTuple):
         """How many detections a shot a squared unit of each control adds, about, [K]."""
         return (self.counts @ self.weights / 2)[self.gate_of]
 
+    @property
+    def newton(self) -> Array:
+        """What makes Newton's step of a slope, [K]; 0 where no detector hears a control."""
+        curvature = self.curvature
+        return np.divide(0.5, curvature, out=np.zeros_like(curvature), where=curvature > 0)
+
     def crowds(self, local: bool) -> Array:
-        """How many controls as loud as itself are heard along with each control, itself too, [K].
+        """How many other controls as loud as itself are heard along with each control, [K].
 
         By the detectors in its own light cone where credit is `local`, else by all detectors. With
-        random offsets in H pairs, the square of the distance to the optimum shrinks fastest, by
-        1 / (1 + crowd / H) an epoch, with just this share of Newton's step.
+        random offsets in H pairs, a share 1 / (1 + crowd / H) of Newton's step goes nearest to the
+        optimum in the mean.
         """
         mask = self.hears if local else np.ones(self.hears.shape)
         overlap = (mask.T * self.counts) @ self.weights  # [G, G]
-        in_gate = np.bincount(self.gate_of)
-        return ((overlap / np.diag(overlap)[:, None]) ** 2 @ in_gate)[self.gate_of]
+        own, in_gate = np.diag(overlap)[:, None], np.bincount(self.gate_of)
+        heard = np.divide(overlap, own, out=np.zeros_like(overlap), where=own > 0)
+        return np.maximum(heard**2 @ in_gate - 1, 0.0)[self.gate_of]
 
     def by_gate(self, values: Array) -> Array:
         """The sum over each gate's controls, [..., K] -> [..., G]."""

@@ -30,7 +30,7 @@ from envs.steered.pulsed_gates import SURROUNDINGS, CZs, GateKind, Hadamards, Mo
 _DRAWN, _DRIFTS = 0, 1  # what the seed is used for
 _PLACEHOLDER = 1e-3  # the rate of the depolarizing channels that gates' own take the place of
 _UNITS = 0.2  # step of derivatives in natural units
-_MUTE = 1e-6  # of a control's loudest detectors: below it is rounding
+_MUTE = 1e-6  # of the largest weight: below it is rounding
 _OF_QUBITS = ("frequency_ghz", "anharmonicity_mhz", "rabi_mhz", *SURROUNDINGS)
 _OF_PAIRS = ("coupling_mhz", "flux_mhz")
 
@@ -60,8 +60,8 @@ class PulseRecipe(BaseModel):
         "device, after which the errors of a pair's controls no longer add up"
     )  # fmt: skip
     start_off: float = Field(
-        default=0.0, ge=0, description="how far off all controls begin: 1 doubles every gate's "
-        "error, with signs at random"
+        default=0.0, ge=0, allow_inf_nan=False, description="how far off all controls begin: 1 "
+        "doubles every gate's error, with signs at random"
     )  # fmt: skip
 
     def family(self, circuit: stim.Circuit, drifts: Sequence[Drift]) -> DeviceConfig:
@@ -241,7 +241,7 @@ class Pulses:
             by_gate = used.reshape(len(used), len(lost), -1)
             weights.append(np.einsum("jgs,gps->jgp", by_gate, lost).reshape(len(used), -1))
         found = np.concatenate(weights, axis=1)
-        return np.where(found > _MUTE * found.max(axis=0), found, 0.0)
+        return np.where(found > _MUTE * found.max(), found, 0.0)
 
 
 def _set_up(kind: GateKind, at: Moment) -> _Set:
@@ -273,6 +273,8 @@ def _moved_off(one: _Set, start_off: float, rng: np.random.Generator) -> _Set:
 
 def _noiseless(memory: MemoryRecipe) -> stim.Circuit:
     if memory.circuit is not None:
+        if not memory.circuit.is_file():
+            raise ValueError(f"circuit: there is no file {memory.circuit}")
         return stim.Circuit.from_file(memory.circuit).without_noise()
     return memory_circuit(
         memory.code, distance=memory.distance, rounds=memory.rounds, basis=memory.basis
@@ -281,11 +283,11 @@ def _noiseless(memory: MemoryRecipe) -> stim.Circuit:
 
 def _refuse_others(native: stim.Circuit) -> None:
     names = {one.name for one in instructions_in(native) if kind_of(one.name) == "gate"}
-    others = sorted(names - {"H", "CZ"})
-    if others:
+    if names != {"H", "CZ"} or not native.num_detectors:
         raise ValueError(
-            f"expected a memory in H and CZ, whose pulses are known, got {', '.join(others)}: "
-            "take a surface code, or the analytic plant"
+            "expected a memory with detectors in H and CZ, whose pulses are known, got "
+            f"{native.num_detectors} detectors and {', '.join(sorted(names)) or 'no gates'}: take "
+            "a surface code, or the analytic plant"
         )
 
 

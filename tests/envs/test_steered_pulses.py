@@ -18,6 +18,7 @@ from calib.starting_point import textbook_controls
 from calib.topology import Line
 from decoders.detection_rates import probabilities
 from envs.steered.memory import MemoryRecipe
+from envs.steered.natural_units import Curvature
 from envs.steered.pulsed_gates import CZs, Hadamards, Moment
 from envs.steered.pulses import PulseRecipe, Pulses
 from envs.steering import SteeringConfig, SurfaceCodeSteeringVector
@@ -259,5 +260,27 @@ def test_ones_own_circuit_plays_h_and_cz_alone(tmp_path: pathlib.Path) -> None:
         circuit.to_file(tmp_path / f"{name}.stim")
     recipe = PulseRecipe()
     assert recipe.circuit(MemoryRecipe(circuit=tmp_path / "surface.stim")).num_observables == 1
-    with pytest.raises(ValueError, match=r"in H and CZ, .*, got C_XYZ, H_YZ: take a surface code"):
+    with pytest.raises(
+        ValueError, match=r"in H and CZ, .* and CZ, C_XYZ, H, H_YZ: take a surface code"
+    ):
         recipe.circuit(MemoryRecipe(circuit=tmp_path / "color.stim"))
+
+
+@pytest.mark.parametrize(
+    ("compensation", "least", "most"), [("own", 0.0, 0.02), ("mean", 0.3, 3.0)]
+)
+def test_controls_add_up_where_each_pair_takes_back_its_own_phases(
+    compensation: str, least: float, most: float
+) -> None:
+    """A phase follows the duration by what |11⟩ and |20⟩ are apart: 18 % from pair to pair."""
+    recipe = PulseRecipe.model_validate({"compensation": compensation})
+    plant = Pulses(recipe, SMALL, []).drawn(1)
+    one, at = plant._sets[1], Moment(plant._truth, plant._truth)
+
+    def errors(settings: np.ndarray) -> np.ndarray:
+        return one.kind.error(at, one.knobs(settings.reshape(len(settings), -1)), one.decay)
+
+    found = Curvature.of(errors, np.zeros(one.zero.shape), 0.2)
+    alone = np.sqrt(np.diagonal(found.bends, axis1=1, axis2=2))
+    shared = np.abs(found.bends / (alone[:, :, None] * alone[:, None, :]) - np.eye(4)).max()
+    assert least <= shared < most

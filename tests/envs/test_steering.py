@@ -316,8 +316,6 @@ def test_every_code_is_steered(code: str) -> None:
     np.testing.assert_allclose(rates[0], expected(env, settings[0]), rtol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="a gate that no detector hears has curvature 0")
-@pytest.mark.filterwarnings("ignore:invalid value encountered")
 def test_a_code_with_gates_that_nothing_hears_is_learnt() -> None:
     env = AsVecEnv(vector(4, {"memory": {"code": "heavy-hex"}}))
     assert np.isfinite(SPSA(env=env, seed=1).learn(4).settings).all()
@@ -366,7 +364,6 @@ def test_wrong_plays_are_refused(begun: Any) -> None:
         vector(0)
 
 
-@pytest.mark.xfail(strict=True, reason="shapes of actions are not checked: NumPy broadcasts them")
 @pytest.mark.parametrize("shape", [(4, 1), (7, 41), (41,)])
 def test_actions_of_another_shape_are_refused(begun: Any, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="shape"):

@@ -60,7 +60,8 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self.replayed: deque[_Epoch] = deque(maxlen=1 + self.recipe.replay)
+        if not hasattr(self, "replayed"):  # a loaded one has what was saved
+            self.replayed: deque[_Epoch] = deque(maxlen=1 + self.recipe.replay)
         moved = [self.gaussian.mean, self.gaussian.log_std]
         self._adam = torch.optim.Adam(moved, lr=self.recipe.rate)
 
@@ -122,17 +123,18 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
             torch.nn.utils.clip_grad_norm_([policy.mean, policy.log_std], _STEEPEST)
             self._adam.step()
         elif slopes is not None and width_slopes is not None:
-            # A Gaussian's fourth moment counts a control's own offset three times.
+            # A Gaussian's fourth moment counts a control's own offset as that of two others.
             crowds = cones.crowds(recipe.local) + 2
             share = recipe.rate / recipe.steps / (1 + crowds / (self.n_envs / 2))
-            gain = torch.from_numpy(share / (2 * cones.curvature))
+            gain = torch.from_numpy(share * cones.newton)
             policy.mean.sub_(gain * slopes)
             change = -recipe.width_rate * gain * width_slopes / (2 * (2 * policy.log_std).exp())
             policy.log_std.add_(change.clamp(-_LARGEST_CHANGE, _LARGEST_CHANGE))
+        policy.mean.clamp_(torch.from_numpy(self._low), torch.from_numpy(self._high))
         policy.log_std.clamp_(*np.log(_WIDTHS))
 
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "replayed", "_adam"]
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "_adam"], []
 
 
 def _log_chances(candidates: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:

@@ -87,4 +87,4 @@ class Oracle(Steerer[OracleRecipe]):
             offsets = _STEP * np.eye(len(settings))[first : first + _AT_ONCE]
             ahead, behind = (experiment.expected(settings + sign * offsets) for sign in (1, -1))
             slopes[first : first + _AT_ONCE] = (ahead - behind) / (2 * _STEP)
-        self.settings = settings - self.recipe.rate * slopes / (2 * self.cones.curvature)
+        self.settings = settings - self.recipe.rate * slopes * self.cones.newton

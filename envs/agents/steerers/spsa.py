@@ -48,4 +48,4 @@ class SPSA(Steerer[SPSARecipe]):
             heard = differences.sum(axis=1, keepdims=True)
         slopes = (heard / (candidates[:half] - candidates[half:])).mean(axis=0)
         share = self.recipe.rate / (1 + cones.crowds(self.recipe.local) / half)
-        self.settings = self.settings - share * slopes / (2 * cones.curvature)
+        self.settings = self.settings - share * slopes * cones.newton

@@ -50,16 +50,19 @@ class SettingsPolicy(BasePolicy):
         return self._predict(observation, deterministic)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
-        mean = self.mean.expand(len(cast("Tensor", observation)), -1)
-        return mean if deterministic else torch.normal(mean, self.log_std.exp().expand_as(mean))
+        mean = self.mean.detach().expand(len(cast("Tensor", observation)), -1)
+        if not deterministic:
+            mean = torch.normal(mean, self.log_std.detach().exp().expand_as(mean))
+        return mean.float()
 
 
 class Steerer(BaseAlgorithm, Generic[R]):
     """Steers one experiment: each row of its environment is a candidate of the same epoch.
 
-    `learn(total_timesteps)` goes on for total_timesteps / candidates epochs; `predict` gives the
-    best settings known. What an epoch draws depends on the seed and the number of the epoch alone,
-    and all that is learnt is in `policy`. `recipe` is the class's own, or a table.
+    `learn(total_timesteps)` goes on for total_timesteps / candidates epochs; `predict` gives
+    candidates, or with `deterministic=True` the best settings known. What an epoch draws depends on
+    the seed and the number of the epoch alone, and all that is learnt is saved. `recipe` is the
+    class's own, or a table.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SettingsPolicy": SettingsPolicy}
@@ -177,11 +180,11 @@ class Steerer(BaseAlgorithm, Generic[R]):
         progress_bar: bool = False,
     ) -> Self:
         """Steers on for so many candidates."""
+        env = self._checked()
         total, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         callback.on_training_start(locals(), globals())
-        env = self._checked()
         while self.num_timesteps < total:
             callback.on_rollout_start()
             candidates = np.clip(self.propose(), self._low, self._high)

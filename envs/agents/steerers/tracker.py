@@ -115,9 +115,10 @@ class Tracker(Steerer[TrackerRecipe]):
         self, seen: Measurement, right: Array, information: Array, probe: Array
     ) -> None:
         """Speed² from Mᵀy, of variance A (variance + speed²) A + A with A = MᵀM; by a probe."""
-        scaled = right / information
-        spread = seen.back(seen.of(probe / information)) ** 2
-        excess = scaled @ scaled - (1 / information).sum() - self.remembered("variance") @ spread
+        inverse = np.divide(1, information, out=np.zeros_like(information), where=information > 0)
+        scaled = right * inverse
+        spread = seen.back(seen.of(probe * inverse)) ** 2
+        excess = scaled @ scaled - inverse.sum() - self.remembered("variance") @ spread
         now = np.array([excess, spread.sum()])
         self.remember("moved", _FORGETTING * self.remembered("moved") + now)
 

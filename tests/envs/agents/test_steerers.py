@@ -167,7 +167,6 @@ def test_what_is_loaded_goes_on_as_if_not_stopped(case: Case, tmp_path: pathlib.
         assert not np.array_equal(again.settings, whole.settings)  # as its docstring says
 
 
-@pytest.mark.xfail(strict=True, reason="replayed epochs and Adam's moments are not saved")
 @pytest.mark.parametrize("recipe", [{"replay": 2, "steps": 2},
                                     {"optimiser": "adam", "rate": 0.01}])  # fmt: skip
 def test_replay_and_adam_go_on_too(recipe: dict[str, Any], tmp_path: pathlib.Path) -> None:
@@ -208,7 +207,6 @@ def test_callbacks_see_every_epoch_and_can_stop_it(case: Case, tmp_path: pathlib
         assert one["rewards"].shape == (B,)
 
 
-@pytest.mark.xfail(strict=True, reason="expand() of a parameter keeps its gradient: detach it")
 @EVERY
 def test_deterministic_predictions_are_the_settings(case: Case, tmp_path: pathlib.Path) -> None:
     model = go_on(steerer(case.kind), 2)
@@ -217,7 +215,7 @@ def test_deterministic_predictions_are_the_settings(case: Case, tmp_path: pathli
     for known in (model, case.kind.load(tmp_path / "steerer.zip")):
         settings, state = known.predict(one, deterministic=True)
         assert state is None
-        np.testing.assert_array_equal(settings, model.settings)
+        np.testing.assert_array_equal(settings, model.settings.astype(np.float32))
         held = known.predict(np.tile(one, (5, 1)), deterministic=True)[0]
         np.testing.assert_array_equal(held, np.tile(settings, (5, 1)))
 
@@ -238,15 +236,11 @@ def test_predictions_are_drawn_around_the_settings(case: Case) -> None:
 
 
 @EVERY
-def test_what_is_held_best_stays_within_the_bound(
-    case: Case, request: pytest.FixtureRequest
-) -> None:
-    if case.kind is LocalCredit:
-        why = "the policy's mean is moved without a cut"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=why))
+def test_what_is_held_best_stays_within_the_bound(case: Case) -> None:
     model = go_on(steerer(case.kind, OFF | {"bound": 0.5}), 2 * case.epochs)
     assert np.abs(model.settings).max() <= 0.5
-    assert np.median(np.abs(model.settings)) > 0.4  # the optimum, a unit off, is beyond
+    # The optimum, a unit off, is beyond; candidates are cut there too, which blurs slopes.
+    assert np.median(np.abs(model.settings)) > 0.25
 
 
 @EVERY
@@ -265,7 +259,6 @@ def test_epochs_are_written_for_tensorboard(case: Case, tmp_path: pathlib.Path) 
     assert [one.value for one in scalars] == pytest.approx(expected)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="_setup_learn asserts before that")
 def test_without_an_environment_there_is_nothing_to_steer(tmp_path: pathlib.Path) -> None:
     steerer(SPSA).save(tmp_path / "spsa.zip")
     with pytest.raises(ValueError, match=r"give an env, or call set_env\(\) first"):
