@@ -254,9 +254,9 @@ def report(plan: Plan, seeds: Sequence[int]) -> None:
                    "McNemar's p", "LER learnt / fixed", "LER perfect / fixed", "of the gap"),
                   pairs(days)))  # fmt: skip
     print("\nerrors of each device")
-    print(aligned(("seed", *LINES),
-                  [(str(seed), *(f"{count:,}" for count in one.failed.sum(axis=0).ravel()))
-                   for seed, one in zip(seeds, days, strict=True)]), end="\n\n")  # fmt: skip
+    counts = [(str(seed), *(f"{count:,}" for count in one.failed.sum(axis=0).ravel()))
+              for seed, one in zip(seeds, days, strict=True)]  # fmt: skip
+    print(aligned(("seed", *LINES), counts), end="\n\n", flush=True)
 
 
 def main() -> None:

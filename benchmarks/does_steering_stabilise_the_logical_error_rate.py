@@ -5,8 +5,8 @@
 Rotated surface code, 10 rounds, floor p = 0.002, one control a gate, whose optimum is a sinusoid of
 amplitude 1 (the gate's error doubles) and a period of 150 epochs: of one phase for all controls
 ("common"), or of a phase of its own for each ("own phases", where errors average out between gates,
-and so an untouched code varies little). 300 epochs of 40 candidates x 36,000 cycles; from epoch 60
-on the LER is counted every 20 epochs, decoded by PyMatching with the priors of perfect settings. For
+and so an untouched code varies little). 300 epochs of 40 candidates x 36,000 cycles; from epoch
+60 on the LER is counted every 20 epochs, by PyMatching with the priors of perfect settings. For
 `exploring` the shots are spread over 8 of the candidates that are tried, so exploring's own cost is
 in it. Stability is the standard deviation of the LER over time, what counting itself adds taken out
 of the variance, pooled over seeds; where nothing is left of it, the ratio is at least the one that

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Literal
+from typing import Any, Literal
 
 import stim
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from decoders.codes import memory_circuit
 from decoders.noise import Depolarizing, NoiseModel
+
+_USUAL = 1e-3  # depolarizing
+_REPLACED = ("code", "distance", "basis", "noise")  # by a circuit
 
 
 class MemoryRecipe(BaseModel):
@@ -25,20 +35,28 @@ class MemoryRecipe(BaseModel):
     distance: int = Field(default=3, ge=2, description="the code's distance")
     rounds: int = Field(default=10, ge=2, description="rounds of stabilizer measurement, cycles")
     basis: Literal["X", "Z"] = Field(default="Z", description="the logical basis that is kept")
-    noise: NoiseModel = Field(
-        default=Depolarizing(p=1e-3), description="the noise that is left at perfect settings"
-    )
+    noise: NoiseModel | None = Field(
+        default=None, description="the noise that is left at perfect settings; depolarizing with "
+        "p = 0.001 if unset, but none with a circuit or with pulses, which bring their own"
+    )  # fmt: skip
     circuit: pathlib.Path | None = Field(
         default=None, description="your own .stim file with its own noise, in place of all above"
     )
 
     @model_validator(mode="after")
     def _one_source(self) -> MemoryRecipe:
-        named = self.model_fields_set - {"circuit", "rounds"}
+        named = sorted(self.model_fields_set & set(_REPLACED))
         if self.circuit is not None and named:
-            raise ValueError(f"give either a circuit or {', '.join(sorted(named))}, not both; "
+            raise ValueError(f"give either a circuit or {', '.join(named)}, not both; "
                              "rounds then says how many cycles the circuit has")  # fmt: skip
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As a table, which is read again: without what a circuit takes the place of."""
+        table = usual(self)
+        gone = _REPLACED if self.circuit is not None else ()
+        return {key: value for key, value in table.items() if key not in gone}
 
     def noisy(self) -> stim.Circuit:
         """The circuit with its noise."""
@@ -49,4 +67,4 @@ class MemoryRecipe(BaseModel):
         noiseless = memory_circuit(
             self.code, distance=self.distance, rounds=self.rounds, basis=self.basis
         )
-        return self.noise.apply(noiseless)
+        return (self.noise or Depolarizing(p=_USUAL)).apply(noiseless)

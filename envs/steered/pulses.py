@@ -73,7 +73,7 @@ class PulseRecipe(BaseModel):
 
     def circuit(self, memory: MemoryRecipe) -> stim.Circuit:
         """The memory in H and CZ, with depolarizing channels in the place of the gates' own."""
-        if "noise" in memory.model_fields_set:
+        if memory.noise is not None:
             raise ValueError(
                 "with pulses, noise comes from their physics: expected a memory without noise, got "
                 f"{memory.noise.kind}: leave it out, and give plant.readout_flip, "

@@ -90,7 +90,8 @@ def test_before_any_shot_they_are_the_circuits_own() -> None:
     priors = Priors(SURFACE)
     assert list(priors.errors.values()) == pytest.approx([2e-3] * 37)
     own, seen = ({one.symptoms: one.probability for one in mechanisms(model)}
-                 for model in (SURFACE.detector_error_model(), priors.model()))  # fmt: skip
+                 for model in (SURFACE.detector_error_model(),
+                               priors.circuit().detector_error_model()))  # fmt: skip
     assert seen == pytest.approx(own)
     priors.update(np.zeros((0, SURFACE.num_detectors), dtype=bool))
     assert list(priors.errors.values()) == pytest.approx([2e-3] * 37)

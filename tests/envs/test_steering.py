@@ -18,6 +18,7 @@ from decoders.codes import CODES
 from envs.agents.steerers import SPSA
 from envs.agents.vector import AsVecEnv
 from envs.game import HIDDEN
+from envs.steered import MemoryRecipe
 from envs.steering import SurfaceCodeSteeringVector
 
 NAME = "envs:syndrift/SurfaceCodeSteering-v0"
@@ -407,3 +408,13 @@ def test_circuits_of_other_noise_are_refused(tmp_path: pathlib.Path, noise: str)
     path.write_text(f"R 0 1\n{noise}\nDEPOLARIZE1(0.1) 0\nM 0 1\nDETECTOR rec[-1]\n")
     with pytest.raises(ValueError, match="expected independent Pauli noise, got"):
         vector(2, {"memory": {"circuit": str(path)}})
+
+
+def test_a_memory_is_read_again_from_what_is_written_of_it(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "own.stim"
+    path.write_text(str(MemoryRecipe().noisy()), encoding="utf-8")
+    for recipe in (MemoryRecipe(circuit=path, rounds=4), MemoryRecipe(distance=5)):
+        table = recipe.model_dump(mode="json", exclude_none=True)
+        assert MemoryRecipe.model_validate(table) == recipe

@@ -177,7 +177,9 @@ class _Writer(BaseCallback):
         judge = self._judge
         plant = self.training_env.get_attr("experiment", 0)[0].plant
         if self._decoder is None:
-            self._decoder = plant.circuit.detector_error_model(decompose_errors=True)
+            self._decoder = plant.circuit.detector_error_model(
+                decompose_errors=True, approximate_disjoint_errors=True
+            )
         held, time_s = judge.settings[-1], judge.times_s[-1]
         tried = tried_settings(self.locals)
         few = tried[:: max(1, len(tried) // _TRIED)]

@@ -1,0 +1,41 @@
+"""What docs/steer.md shows: its Python runs, its tables are complete."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from envs.agents.steerers.registry import STEERERS
+from envs.steered.analytic import AnalyticRecipe
+from envs.steering import SteeringConfig
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "steer.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
+    """The block in a process of its own, warnings as errors."""
+    (shown,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    program = tmp_path / "shown.py"
+    program.write_text("import warnings\nwarnings.simplefilter('error')\n" + shown, "utf-8")
+    ran = subprocess.run(
+        [sys.executable, str(program)], cwd=ROOT, capture_output=True, text=True, timeout=200,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.defpath, "HOME": str(tmp_path),
+             "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    controls, speed = re.findall(r"[\d.]+", ran.stdout)
+    assert controls == "41"
+    # A sinusoid of period 100 moves by 2π/100/√2 = 0.044 an epoch, root mean square.
+    assert 0.02 < float(speed) < 0.2
+
+
+def test_the_tables_name_every_key_and_steerer() -> None:
+    for name in {*SteeringConfig.model_fields, *AnalyticRecipe.model_fields} - {"kind"}:
+        assert f"`{name}`" in TEXT
+    for kind in (*STEERERS, "ppo"):
+        assert f"| `{kind}` |" in TEXT
