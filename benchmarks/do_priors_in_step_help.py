@@ -13,8 +13,8 @@ the shots of the epochs before, by `decoders.priors`; no shot is learnt from and
 'perfect' decodes with the true rates of that epoch (with candidates, their mean). All lines of one
 kind of settings decode the same shots. The s.d. is that over the day, without what so many shots
 would vary by anyway. Ratios are to 'neither', intervals hold 95 %: of means and their ratios over
-devices (Student's t, ratios by their logarithms), of ratios of s.d. by drawing devices anew. The
-seeds are of devices on which nothing was tuned.
+devices (Student's t, ratios by their logarithms), of ratios of s.d. by drawing devices anew, if so
+many shots do not hide more. The seeds are of devices on which nothing was tuned.
 """
 
 from __future__ import annotations
@@ -188,22 +188,32 @@ def ratio_interval(above: Array, below: Array) -> str:
     return "{:.3f} [{:.3f}, {:.3f}]".format(*np.exp([logs.mean(), *ends]))
 
 
-def variances(rates: Array, shots: int) -> Array:
-    """Of each device over its day, less what is binomial: [S, T, 6] -> [S, 6]."""
-    return rates.var(axis=1, ddof=1) - (rates * (1 - rates)).mean(axis=1) / (shots - 1)
+def deviations(rates: Array, shots: int) -> tuple[Array, Array, Array]:
+    """Of rates over the day, less what is binomial, [S, T, 6] -> [6], and relative to the first.
+
+    The latter with its interval [2, 6]: of devices drawn anew, but that its upper end is no less
+    than what so many shots could hide (chi-squared).
+    """
+    devices, times, _ = rates.shape
+    seen, binomial = rates.var(axis=1, ddof=1), (rates * (1 - rates)).mean(axis=1) / (shots - 1)
+    degrees = devices * (times - 1)
+    hidden = seen.mean(axis=0) * degrees / stats.chi2.ppf(0.025, degrees) - binomial.mean(axis=0)
+    rows = np.random.default_rng(0).integers(devices, size=(10_000, devices))
+    anew = np.sqrt(np.maximum((seen - binomial)[rows].mean(axis=1), 0))
+    found = np.sqrt(np.maximum((seen - binomial).mean(axis=0), 0))
+    low, high = np.quantile(anew / anew[:, :1], [0.025, 0.975], axis=0)
+    high = np.maximum(high, np.sqrt(np.maximum(hidden, 0)) / found[0])
+    return found, found / found[0], np.stack([low, high])
 
 
 def lines(days: Sequence[Day], plan: Plan) -> list[tuple[str, ...]]:
     """The table: a line for each way to run the device."""
     failed = np.stack([one.failed.reshape(plan.times, -1) for one in days])
     rates = failed / plan.shots
-    means, spread = rates.mean(axis=1), variances(rates, plan.shots)
-    rows = np.random.default_rng(0).integers(len(days), size=(10_000, len(days)))
-    deviation = np.sqrt(np.maximum(spread.mean(axis=0), 0))
-    drawn_anew = np.sqrt(np.maximum(spread[rows].mean(axis=1), 0))
+    means = rates.mean(axis=1)
+    deviation, relative, ends = deviations(rates, plan.shots)
     table = []
     for k, name in enumerate(LINES):
-        low, high = np.quantile(drawn_anew[:, k] / drawn_anew[:, 0], [0.025, 0.975])
         table.append(
             (
                 name,
@@ -212,7 +222,7 @@ def lines(days: Sequence[Day], plan: Plan) -> list[tuple[str, ...]]:
                 interval(means[:, k]),
                 ratio_interval(means[:, k], means[:, 0]) if k else "1",
                 rate(deviation[k]),
-                f"{deviation[k] / deviation[0]:.3f} [{low:.3f}, {high:.3f}]" if k else "1",
+                "{:.3f} [{:.3f}, {:.3f}]".format(relative[k], *ends[:, k]) if k else "1",
             )
         )
     return table
@@ -225,6 +235,7 @@ def pairs(days: Sequence[Day]) -> list[tuple[str, ...]]:
         fixed, learnt, perfect = np.array([one.failed[:, kind].sum(axis=0) for one in days]).T
         only_fixed, only_learnt = np.sum([one.apart[kind] for one in days], axis=0).tolist()
         gap = fixed.sum() - perfect.sum()
+        is_sure = stats.ttest_rel(fixed, perfect, alternative="greater").pvalue < 0.025
         table.append(
             (
                 name,
@@ -234,7 +245,7 @@ def pairs(days: Sequence[Day]) -> list[tuple[str, ...]]:
                 f"{mcnemar(only_fixed, only_learnt):.1e}",
                 ratio_interval(learnt, fixed),
                 ratio_interval(perfect, fixed),
-                f"{(fixed.sum() - learnt.sum()) / gap:.0%}" if gap > 0 else "-",
+                f"{(fixed.sum() - learnt.sum()) / gap:.0%}" if is_sure else "-",
             )
         )
     return table

@@ -18,8 +18,8 @@ TEXT = (ROOT / "docs" / "steer.md").read_text(encoding="utf-8")
 
 @pytest.mark.slow
 def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
-    """The block in a process of its own, warnings as errors."""
-    (shown,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    """The blocks in a process of their own, warnings as errors."""
+    shown = "\n".join(re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
     program = tmp_path / "shown.py"
     program.write_text("import warnings\nwarnings.simplefilter('error')\n" + shown, "utf-8")
     ran = subprocess.run(
@@ -28,7 +28,8 @@ def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
              "OMP_NUM_THREADS": "1"}, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    controls, speed = re.findall(r"[\d.]+", ran.stdout)
+    controls, speed, errors, true = re.findall(r"[\d.]+", ran.stdout)
+    assert float(errors) == pytest.approx(float(true), rel=0.1)
     assert controls == "41"
     # A sinusoid of period 100 moves by 2π/100/√2 = 0.044 an epoch, root mean square.
     assert 0.02 < float(speed) < 0.2
