@@ -38,7 +38,7 @@ def counted(distance: int, shared: bool, seed: int, shots: int) -> Counts:
     wave = {"kind": "sinusoid", "period_s": 9000.0, "random_phase": True}
     drift = {"process": wave, "absolute": {"optimum": 1.0}, "shared": shared}
     config = SteerConfig.model_validate({
-        "seed": seed, "epochs": EPOCHS, "steerer": {"kind": "tracker"}, "guard": None,
+        "seed": seed, "epochs": EPOCHS, "steerer": {"kind": "tracker"}, "guard": False,
         "ler": {"every_epochs": 20, "shots": shots, "decoder": "pymatching"},
         "environment": {
             "memory": {"distance": distance, "rounds": 10,

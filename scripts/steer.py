@@ -93,7 +93,9 @@ def _need_agents_extra() -> None:
 def _check_environment(source: pathlib.Path, config: SteerConfig) -> None:
     """Refuses what cannot be steered before a file is written."""
     try:
-        config.environment.made().drawn(config.seed)
+        plant = config.environment.made().drawn(config.seed)
+        if config.ler and not plant.circuit.num_observables:
+            raise ValueError("the circuit has no observable, so no logical errors: set ler = false")
     except ValueError as error:
         raise ValueError(f"{source}: environment: {error}") from None
 
@@ -119,7 +121,7 @@ def _written(
 
     write_csv(folder / "epochs.csv", epoch_rows(courses))
     write_csv(folder / "knobs.csv", knob_rows(courses["steerer"]))
-    if config.ler is not None:
+    if config.ler:
         write_csv(folder / "ler.csv", ler_rows(courses))
     result = {
         "title": config.title, "seed": config.seed, "epochs": config.epochs,

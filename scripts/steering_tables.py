@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,16 @@ def figures(course: Course) -> dict[str, Any]:
     expected = course.expected[settled(course)]
     return {
         "detections_a_cycle": dict(zip(EXPECTED, expected.mean(axis=0).tolist(), strict=True)),
-        "score_exploring": score(expected), "score_steered": score(expected, "steered"),
+        "score_exploring": _known(score(expected)),
+        "score_steered": _known(score(expected, "steered")),
         "halted": float(course.halted[settled(course)].mean()),
         "ler": {who: ler for who in EXPECTED if (ler := _ler(course, who))},
         "rolled_back_at": list(course.rolled_back),
     }  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _ler(course: Course, who: str) -> dict[str, Any] | None:
@@ -62,25 +68,30 @@ def table(courses: Mapping[str, Course], config: SteerConfig) -> str:
     from scripts.table import aligned
 
     header = ["", "score exploring", "score steered", "detections a cycle", "halted"]
-    header += ["LER a shot", "95 % interval"] if config.ler is not None else []
+    header += ["LER a shot", "95 % interval"] if config.ler else []
     lines: list[list[str]] = []
     for name, course in courses.items():
         found = figures(course)
         title = config.steerer.kind if name == "steerer" else name
-        cells = [title, f"{found['score_exploring']:.3f}", f"{found['score_steered']:.3f}",
+        cells = [title, _score(found["score_exploring"]), _score(found["score_steered"]),
                  f"{found['detections_a_cycle']['exploring']:.4f}",
                  f"{100 * found['halted']:.1f} %"]  # fmt: skip
-        lines.append(cells + _ler_cells(found, "exploring"))
+        lines.append(cells + (_ler_cells(found, "exploring") if config.ler else []))
     found = figures(courses["steerer"])
     for who, score in (("untouched", "0"), ("best", "1")):
         rate = f"{found['detections_a_cycle'][who]:.4f}"
-        lines.append([who, score, score, rate, "0.0 %", *_ler_cells(found, who)])
+        lines.append([who, score, score, rate, "0.0 %"])
+        lines[-1] += _ler_cells(found, who) if config.ler else []
     return aligned(header, lines)
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _ler_cells(found: Mapping[str, Any], who: str) -> list[str]:
     if who not in found["ler"]:
-        return []
+        return ["-", "-"]
     one = found["ler"][who]
     low, high = one["interval"]
     return [f"{one['ler']:.3e}", f"[{low:.3e}, {high:.3e}]"]

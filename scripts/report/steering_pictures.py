@@ -26,7 +26,7 @@ def draw(
     """epochs, ler and knobs, each as PNG and SVG in both modes, with its numbers as CSV."""
     steered, origin = courses["steerer"], _origin(config, courses["steerer"])
     found = figures(steered)
-    share = 100 * found["score_exploring"]
+    share = 100 * (found["score_exploring"] or 0.0)
     words = Labels(
         f"Steering wins back {share:.0f} % of what drift would cost"
         if share > 0
@@ -36,7 +36,7 @@ def draw(
     )
     written = save(lambda figure, palette: _paint_epochs(courses, config, figure, palette),
                    folder / "epochs", words, epoch_rows(courses))  # fmt: skip
-    if config.ler is not None:
+    if config.ler:
         words = Labels(
             _ler_title(found),
             f"{config.ler.shots:,} shots a point, decoded by {config.ler.decoder} with the priors "

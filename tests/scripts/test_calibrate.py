@@ -228,9 +228,18 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     return tmp_path
 
 
+# A test run in the background may have been started with SIGINT ignored, which children inherit.
+VERB = """\
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from scripts.main import main
+sys.exit(main())
+"""
+
+
 def start(folder: pathlib.Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "scripts.main", "calibrate", "two.toml", "--out", "run",
+        [sys.executable, "-c", VERB, "calibrate", "two.toml", "--out", "run",
          "--history", "h.sqlite", "--no-pictures", "--json"],
         cwd=folder,
         stdout=subprocess.PIPE,

@@ -47,6 +47,14 @@ class Slow(sinter.Decoder):
         return Compiled(dem)
 """
 
+# A test run in the background may have been started with SIGINT ignored, which children inherit.
+VERB = """\
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from scripts.main import main
+sys.exit(main())
+"""
+
 SHOTS, ROWS = 6000, 4
 
 
@@ -59,7 +67,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def start(folder: pathlib.Path, out: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "scripts.main", "evaluate", "my.toml",
+        [sys.executable, "-c", VERB, "evaluate", "my.toml",
          "--out", out, "--no-pictures"],
         cwd=folder,
         stdout=subprocess.PIPE,

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 import pathlib
+import re
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from envs.agents.steerers.guard import Guard, GuardRecipe
@@ -42,6 +51,11 @@ class LerRecipe(_Recipe):
     )
 
 
+def _off(value: Any) -> Any:
+    """TOML has no null: false stands for it."""
+    return None if value is False else value
+
+
 class SteerConfig(_Recipe):
     """What is steered, by whom, beside whom, for how long."""
 
@@ -54,17 +68,29 @@ class SteerConfig(_Recipe):
     rivals: dict[str, AnySteerer] = Field(
         default={}, description="others on the same device at the same shots, by a name"
     )
-    guard: GuardRecipe | None = Field(
-        default=GuardRecipe(), description="puts back what was better; guards the steerer alone"
+    guard: Annotated[GuardRecipe | None, BeforeValidator(_off)] = Field(
+        default=GuardRecipe(), description="puts back what was better, for the steerer alone; or "
+        "false"
+    )  # fmt: skip
+    ler: Annotated[LerRecipe | None, BeforeValidator(_off)] = Field(
+        default=LerRecipe(), description="counts of logical errors; or false"
     )
-    ler: LerRecipe | None = Field(default=LerRecipe(), description="logical errors; none if unset")
     checkpoint_every_epochs: int = Field(default=50, ge=1, description="epochs between two saves")
+
+    @model_serializer(mode="wrap")
+    def _written(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As a table, which is read again."""
+        off = {name: False for name in ("guard", "ler") if getattr(self, name) is None}
+        return usual(self) | off
 
     @model_validator(mode="after")
     def _named(self) -> SteerConfig:
         for name in self.rivals:
             if name in (*EXPECTED, "steerer"):
                 raise ValueError(f"a rival must not be called {name!r}, which the tables have")
+            if not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(f"a rival's name is a file's too: expected letters, digits, - and "
+                                 f"_, got {name!r}")  # fmt: skip
         if self.environment.epochs is not None:
             raise ValueError("environment.epochs cuts the run: leave it out, and set epochs alone")
         return self
@@ -152,7 +178,9 @@ class _Writer(BaseCallback):
             self._judge.expected, self._judge.settings = list(kept["expected"]), list(kept["all"])
             self._counts = [Count(int(e), str(w), int(s), int(n)) for e, w, s, n in kept["counts"]]
             if self._guard is not None:
-                self._guard.rolled_back = kept["rolled_back"].tolist()
+                self._guard.restore(
+                    {key[6:]: kept[key] for key in kept if key.startswith("guard.")}
+                )
 
     def _on_training_start(self) -> None:
         experiment = self.training_env.get_attr("experiment", 0)[0]
@@ -160,7 +188,7 @@ class _Writer(BaseCallback):
 
     def _on_step(self) -> bool:
         done, config = len(self._judge.times_s), self._config
-        if config.ler is not None and (done % config.ler.every_epochs == 0 or done == 1):
+        if config.ler and (done % config.ler.every_epochs == 0 or done == 1):
             self._count(done, config.ler)
         self._on_progress(done / config.epochs, self._words())
         return True
@@ -209,12 +237,13 @@ class _Writer(BaseCallback):
         if self._checkpoint is None or not isinstance(model, Steerer) or not model.resumes:
             return
         arrays = {f"policy.{name}": values for name, values in model.arrays().items()}
+        known = self._guard.arrays() if self._guard is not None else {}
+        arrays |= {f"guard.{name}": values for name, values in known.items()}
         part = self._checkpoint.with_suffix(".part.npz")
         np.savez(
             part, times_s=judge.times_s, halted=judge.halted, expected=judge.expected,
             all=np.asarray(judge.settings, dtype=np.float32),
             counts=np.array([tuple(map(str, one)) for one in self._counts]).reshape(-1, 4),
-            rolled_back=np.array(self._guard.rolled_back if self._guard else [], dtype=np.int64),
             **cast("dict[str, Any]", arrays),
         )  # fmt: skip
         part.replace(self._checkpoint)
@@ -225,6 +254,7 @@ class _Writer(BaseCallback):
         stride = max(1, math.ceil(len(judge.settings) * len(controls) / _MOST_NUMBERS))
         return Course(
             np.array(judge.times_s), np.array(judge.expected), np.array(judge.halted),
-            np.array(judge.settings[::stride]), stride, tuple(self._counts),
+            np.array(judge.settings[::stride], dtype=np.float32).astype(float), stride,
+            tuple(self._counts),
             tuple(self._guard.rolled_back if self._guard else ()), controls,
         )  # fmt: skip

@@ -34,6 +34,11 @@ class Evolution(Steerer[EvolutionRecipe]):
     def _first_width(self) -> float:
         return self.recipe.width
 
+    def roll_back(self, settings: Array) -> None:
+        """Begins anew from these settings."""
+        super().roll_back(settings)
+        self._own = None
+
     @property
     def resumes(self) -> bool:
         """Not: the package's memory is its own."""

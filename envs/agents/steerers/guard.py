@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +39,19 @@ class Guard(BaseCallback):
         self.rolled_back: list[int] = []  # epochs
         self._recent: deque[float] = deque(maxlen=recipe.epochs)
         self._kept: tuple[Array, float] | None = None
+
+    def arrays(self) -> dict[str, Array]:
+        """All that it knows, as plain arrays."""
+        settings, level = self._kept if self._kept is not None else (np.empty(0), math.nan)
+        return {"recent": np.array(self._recent), "kept": settings, "level": np.array(level),
+                "rolled_back": np.array(self.rolled_back, dtype=np.float64)}  # fmt: skip
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Knows what another one knew."""
+        self._recent.extend(arrays["recent"].tolist())
+        self.rolled_back = [int(epoch) for epoch in arrays["rolled_back"]]
+        if len(arrays["kept"]):
+            self._kept = arrays["kept"], float(arrays["level"])
 
     def _on_step(self) -> bool:
         model = self.model

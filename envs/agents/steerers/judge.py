@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from envs.steered.experiment import Experiment
 from envs.steered.plant import Array
 
+_NOTHING = 1e-9  # of all detections
 EXPECTED = ("exploring", "steered", "untouched", "best")
 
 
@@ -62,6 +64,12 @@ def tried_settings(seen: Mapping[str, Any]) -> Array:
 
 
 def score(expected: Array, of: str = "exploring") -> float:
-    """(N − N_untouched) / (N_best − N_untouched) of mean detections over epochs [E, 4]."""
+    """(N − N_untouched) / (N_best − N_untouched) of mean detections over epochs [E, 4].
+
+    No number where nothing can be won, as what is untouched is best.
+    """
     means: dict[str, float] = dict(zip(EXPECTED, np.mean(expected, axis=0).tolist(), strict=True))
-    return (means[of] - means["untouched"]) / (means["best"] - means["untouched"])
+    to_win = means["best"] - means["untouched"]
+    if abs(to_win) < _NOTHING * means["best"]:
+        return math.nan
+    return (means[of] - means["untouched"]) / to_win

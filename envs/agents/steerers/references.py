@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from envs.agents.steerers.steerer import Steerer, SteererRecipe
 from envs.steered.experiment import Experiment
@@ -25,6 +25,14 @@ class CalibrationRecipe(SteererRecipe):
     leaves: float = Field(default=0.2, ge=0, description="how far off it leaves each control")
     gain: float = Field(default=1.0, gt=0, le=1, description="how far it goes to what it found; "
                         "below 1 for fast feedback from few shots")  # fmt: skip
+
+    @model_validator(mode="after")
+    def _ends(self) -> CalibrationRecipe:
+        if self.every_epochs is not None and self.halts_epochs > self.every_epochs:
+            raise ValueError(f"a calibration of {self.halts_epochs:g} epochs every "
+                             f"{self.every_epochs} would never end: expected halts_epochs of at "
+                             "most every_epochs")  # fmt: skip
+        return self
 
 
 class Calibration(Steerer[CalibrationRecipe]):

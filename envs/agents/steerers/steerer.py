@@ -86,7 +86,7 @@ class Steerer(BaseAlgorithm, Generic[R]):
             supported_action_spaces=(gym.spaces.Box,),
         )  # fmt: skip
         self.recipe = self.recipe_class.model_validate(recipe or {})
-        self.epochs = 0
+        self.epochs, self.is_back = 0, False
         if _init_setup_model:
             self._setup_model()
 
@@ -140,8 +140,9 @@ class Steerer(BaseAlgorithm, Generic[R]):
             self.gaussian.log_std.copy_(torch.as_tensor(np.log(values)))
 
     def roll_back(self, settings: Array) -> None:
-        """Goes back to these settings; what this epoch shows is still learnt from."""
+        """Goes back to these settings; what this epoch shows, of others, is not learnt from."""
         self.settings = settings
+        self.is_back = True
 
     @property
     def resumes(self) -> bool:
@@ -194,8 +195,10 @@ class Steerer(BaseAlgorithm, Generic[R]):
             if not callback.on_step():
                 break
             callback.on_rollout_end()
-            with torch.no_grad():
-                self.update(candidates, np.asarray(rates, dtype=np.float64))
+            if not self.is_back:
+                with torch.no_grad():
+                    self.update(candidates, np.asarray(rates, dtype=np.float64))
+            self.is_back = False
             self.epochs += 1
             self._log(rewards, log_interval)
         callback.on_training_end()

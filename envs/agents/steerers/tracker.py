@@ -70,7 +70,7 @@ class Tracker(Steerer[TrackerRecipe]):
 
     def roll_back(self, settings: Array) -> None:
         """Goes back, and takes all sensitivities for twice as large, steps for too long."""
-        self.settings = settings
+        super().roll_back(settings)
         self.remember("squares", np.clip(2 * self.remembered("squares"), *_SQUARES))
         self.remember("doubts", np.full(len(settings), self.recipe.doubt**2))
 
