@@ -14,6 +14,7 @@ from decoders.evaluate import points_of
 from decoders.evaluate_config import EvaluateConfig
 from envs.agents import training
 from envs.agents.config import TrainConfig
+from envs.agents.steerers.course import SteerConfig
 from scripts.config_file import load
 from scripts.main import VERBS, main
 
@@ -54,7 +55,7 @@ def test_extras_of_the_project_are_the_ones_doctor_knows() -> None:
 
 
 def verb_of(path: pathlib.Path) -> str:
-    verbs = {"calibrate": "calibrate", "agent": "train-agent"}
+    verbs = {"calibrate": "calibrate", "agent": "train-agent", "steer": "steer"}
     return verbs.get(path.stem.partition("_")[0], "evaluate")
 
 
@@ -65,6 +66,8 @@ def test_every_recipe_is_valid(path: pathlib.Path) -> None:
         assert Device(load(path, CampaignConfig).device).qubits > 1
     elif verb_of(path) == "train-agent":
         training.check(load(path, TrainConfig))
+    elif verb_of(path) == "steer":
+        assert load(path, SteerConfig).environment.made().controls
     else:
         assert next(points_of(load(path, EvaluateConfig))).circuit.num_detectors > 0
 
