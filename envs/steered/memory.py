@@ -61,10 +61,19 @@ class MemoryRecipe(BaseModel):
     def noisy(self) -> stim.Circuit:
         """The circuit with its noise."""
         if self.circuit is not None:
-            if not self.circuit.is_file():
-                raise ValueError(f"circuit: there is no file {self.circuit}")
-            return stim.Circuit.from_file(self.circuit)
-        noiseless = memory_circuit(
+            return self._own(self.circuit)
+        return (self.noise or Depolarizing(p=_USUAL)).apply(self.noiseless())
+
+    def noiseless(self) -> stim.Circuit:
+        """The circuit alone."""
+        if self.circuit is not None:
+            return self._own(self.circuit).without_noise()
+        return memory_circuit(
             self.code, distance=self.distance, rounds=self.rounds, basis=self.basis
         )
-        return (self.noise or Depolarizing(p=_USUAL)).apply(noiseless)
+
+    @staticmethod
+    def _own(path: pathlib.Path) -> stim.Circuit:
+        if not path.is_file():
+            raise ValueError(f"circuit: there is no file {path}")
+        return stim.Circuit.from_file(path)

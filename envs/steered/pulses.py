@@ -16,7 +16,6 @@ from calib.drift import Drift, Trajectory
 from calib.pulses import Envelope
 from calib.topology import Couplings
 from calib.truth import Truth, draw_truth
-from decoders.codes import memory_circuit
 from decoders.detection_rates import ChannelRates, Gate, probabilities, with_channels
 from decoders.native import in_cz
 from decoders.noise import DefaultRates, DurationsNs, Heterogeneous, Relaxation
@@ -79,7 +78,7 @@ class PulseRecipe(BaseModel):
                 f"{memory.noise.kind}: leave it out, and give plant.readout_flip, "
                 "plant.reset_flip, plant.qubit.t1_us, ... instead"
             )
-        native = in_cz(_noiseless(memory))
+        native = in_cz(memory.noiseless())
         _refuse_others(native)
         qubit, cz_ns = self.qubit, 1e3 / (np.sqrt(8) * self.pair.coupling_mhz.mean)
         rest = Relaxation(t1_us=qubit.t1_us.mean, t2_us=min(qubit.t2_us.mean, 2 * qubit.t1_us.mean))
@@ -269,16 +268,6 @@ def _moved_off(one: _Set, start_off: float, rng: np.random.Generator) -> _Set:
     """All controls so far off, with signs at random."""
     off = start_off * rng.choice([-1.0, 1.0], (1, one.zero.size))
     return replace(one, zero=one.knobs(-off)[0])
-
-
-def _noiseless(memory: MemoryRecipe) -> stim.Circuit:
-    if memory.circuit is not None:
-        if not memory.circuit.is_file():
-            raise ValueError(f"circuit: there is no file {memory.circuit}")
-        return stim.Circuit.from_file(memory.circuit).without_noise()
-    return memory_circuit(
-        memory.code, distance=memory.distance, rounds=memory.rounds, basis=memory.basis
-    )
 
 
 def _refuse_others(native: stim.Circuit) -> None:

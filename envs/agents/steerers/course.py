@@ -21,12 +21,12 @@ from pydantic import (
 )
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
+from decoders.logical import logical_errors
 from envs.agents.steerers.guard import Guard, GuardRecipe
 from envs.agents.steerers.judge import EXPECTED, Judge, tried_settings
 from envs.agents.steerers.registry import AnySteerer, make_steerer
 from envs.agents.steerers.steerer import Steerer
 from envs.agents.vector import AsVecEnv
-from envs.steered.logical import logical_errors
 from envs.steered.plant import Array
 from envs.steering import SteeringConfig, SurfaceCodeSteeringVector
 

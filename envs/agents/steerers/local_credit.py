@@ -76,6 +76,13 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
         """Unless it replays epochs or uses Adam, whose memories are not in the policy."""
         return self.recipe.replay == 0 and self.recipe.optimiser == "newton"
 
+    def _know_circuit(self) -> None:
+        recipe, cones = self.recipe, self.cones
+        # A Gaussian's fourth moment counts a control's own offset as that of two others.
+        crowds = cones.crowds(recipe.local) + 2
+        share = recipe.rate / recipe.steps / (1 + crowds / (self.n_envs / 2))
+        self._gain = torch.from_numpy(share * cones.newton)
+
     def propose(self) -> Array:
         """Candidates drawn from the policy."""
         half = self.n_envs // 2 if self.recipe.antithetic else self.n_envs
@@ -117,16 +124,13 @@ class LocalCredit(Steerer[LocalCreditRecipe]):
         return total / len(self.replayed) - (weights * policy.log_std).sum()
 
     def _step(self) -> None:
-        policy, recipe, cones = self.gaussian, self.recipe, self.cones
+        policy, recipe = self.gaussian, self.recipe
         slopes, width_slopes = policy.mean.grad, policy.log_std.grad
         if recipe.optimiser == "adam":
             torch.nn.utils.clip_grad_norm_([policy.mean, policy.log_std], _STEEPEST)
             self._adam.step()
         elif slopes is not None and width_slopes is not None:
-            # A Gaussian's fourth moment counts a control's own offset as that of two others.
-            crowds = cones.crowds(recipe.local) + 2
-            share = recipe.rate / recipe.steps / (1 + crowds / (self.n_envs / 2))
-            gain = torch.from_numpy(share * cones.newton)
+            gain = self._gain
             policy.mean.sub_(gain * slopes)
             change = -recipe.width_rate * gain * width_slopes / (2 * (2 * policy.log_std).exp())
             policy.log_std.add_(change.clamp(-_LARGEST_CHANGE, _LARGEST_CHANGE))

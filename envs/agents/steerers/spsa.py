@@ -33,6 +33,10 @@ class SPSA(Steerer[SPSARecipe]):
     def _first_width(self) -> float:
         return self.recipe.width
 
+    def _know_circuit(self) -> None:
+        crowds = self.cones.crowds(self.recipe.local)
+        self._gain = self.recipe.rate / (1 + crowds / (self.n_envs / 2)) * self.cones.newton
+
     def propose(self) -> Array:
         """Half of the candidates with random signs, and their mirror images."""
         signs = self.rng().choice([-1.0, 1.0], (self.n_envs // 2, len(self.settings)))
@@ -47,5 +51,4 @@ class SPSA(Steerer[SPSARecipe]):
         else:
             heard = differences.sum(axis=1, keepdims=True)
         slopes = (heard / (candidates[:half] - candidates[half:])).mean(axis=0)
-        share = self.recipe.rate / (1 + cones.crowds(self.recipe.local) / half)
-        self.settings = self.settings - share * slopes * cones.newton
+        self.settings = self.settings - self._gain * slopes

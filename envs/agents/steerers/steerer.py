@@ -182,6 +182,7 @@ class Steerer(BaseAlgorithm, Generic[R]):
     ) -> Self:
         """Steers on for so many candidates."""
         env = self._checked()
+        self._know_circuit()
         total, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
@@ -214,6 +215,9 @@ class Steerer(BaseAlgorithm, Generic[R]):
         self.cones: LightCones = self.env.get_attr("cones", 0)[0]
         self.shots: int = self.env.get_attr("shots", 0)[0]
         return self.env
+
+    def _know_circuit(self) -> None:
+        """Works out what hangs on `cones` alone, once for all epochs."""
 
     def _log(self, rewards: NDArray[np.float32], interval: int) -> None:
         if self.epochs % interval == 0:

@@ -11,6 +11,8 @@ import stim
 from pydantic import Field
 from stable_baselines3.common.callbacks import CallbackList
 
+from decoders import logical as logical_module
+from decoders.logical import logical_errors
 from envs.agents.steerers import SPSA, Calibration, Evolution, LocalCredit, Oracle, Tracker
 from envs.agents.steerers import registry as known
 from envs.agents.steerers.course import SteerConfig, steer
@@ -19,8 +21,6 @@ from envs.agents.steerers.judge import EXPECTED, Judge, score
 from envs.agents.steerers.steerer import Steerer, SteererRecipe
 from envs.agents.vector import AsVecEnv
 from envs.steered import Experiment
-from envs.steered import logical as logical_module
-from envs.steered.logical import logical_errors
 from envs.steering import SurfaceCodeSteeringVector
 
 B = 8
