@@ -256,16 +256,11 @@ def _heard(
 
 def _flip_chance(channel: Channel, region: stim.PauliString) -> float:
     """How likely a channel's error anticommutes with these Paulis."""
-    heard = [_PAULIS[region[qubit]] for qubit in channel.qubits]
+    first, last = region[channel.qubits[0]], region[channel.qubits[-1]]
     if channel.name.endswith("_ERROR"):
-        return channel.arguments[0] if heard[0] not in ("I", channel.name[0]) else 0.0
-    chance = 0.0
-    for label, share in zip(_LABELS[len(heard)], channel.arguments, strict=True):
-        clashes = [
-            "I" not in pair and pair[0] != pair[1] for pair in zip(label, heard, strict=True)
-        ]
-        chance += share * (sum(clashes) % 2)
-    return chance
+        return channel.arguments[0] if first not in (0, _PAULIS.index(channel.name[0])) else 0.0
+    pauli = first if len(channel.qubits) == 1 else 4 * first + last
+    return float(np.array(channel.arguments) @ _clashes(len(channel.arguments))[:, pauli - 1])
 
 
 def _of_flipped_outcomes(circuit: stim.Circuit) -> Array:
