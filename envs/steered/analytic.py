@@ -69,6 +69,7 @@ class Analytic:
             np.repeat(np.arange(len(found.gates)), count),
             2 * found.heard * found.uses * found.nominal / count @ reached.power(2).toarray(),
             found.counts,
+            np.repeat([len(gate) - 1 for gate in found.gates], count),
         )
         self._reached = reached if recipe.crosstalk else None
         self._squares = np.full((len(found.gates), count), 1 / count)

@@ -144,7 +144,11 @@ class Pulses:
         self.groups = self._found.groups
         self.controls = tuple(f"{_named(gate)}.{one.kind.name}.{knob}" for one in self._sets
                               for gate in one.kind.gates for knob in one.kind.knobs)  # fmt: skip
-        self.cones = LightCones(np.arange(len(self.controls)), self._weights(), self._found.counts)
+        kinds = [name.split(".", 1)[1] for name in self.controls]
+        self.cones = LightCones(
+            np.arange(len(self.controls)), self._weights(), self._found.counts,
+            np.unique(kinds, return_inverse=True)[1],
+        )  # fmt: skip
         self.circuit = self.noisy(np.zeros(len(self.controls)), 0.0)
 
     def drawn(self, seed: int) -> Pulses:

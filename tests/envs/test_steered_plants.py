@@ -152,7 +152,8 @@ def cones_by_chance(seed: int) -> LightCones:
     sizes = rng.integers(1, 5, 7)
     weights = rng.uniform(0.5, 2, (5, 7)) * (rng.random((5, 7)) < 0.5)
     weights[rng.integers(0, 5, 7), np.arange(7)] += 1.0  # each is heard by one at least
-    return LightCones(np.repeat(np.arange(7), sizes), weights, rng.integers(1, 9, 5))
+    gate_of = np.repeat(np.arange(7), sizes)
+    return LightCones(gate_of, weights, rng.integers(1, 9, 5), np.zeros(len(gate_of), int))
 
 
 @pytest.mark.parametrize("seed", range(3))

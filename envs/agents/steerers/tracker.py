@@ -5,15 +5,29 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
+from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
+from envs.agents.steerers.motion import (
+    JUMP,
+    PLACE,
+    SPEED,
+    Beliefs,
+    an_epoch_on,
+    first_beliefs,
+    learnt,
+    motions,
+    surprised,
+)
 from envs.agents.steerers.pairs import Measurement, Pairs
 from envs.agents.steerers.steerer import Steerer, SteererRecipe, mirrored
 from envs.steered.plant import Array, LightCones
 
-_FORGETTING = 0.9  # of what the speed is estimated from, in an epoch
-_SPEEDS = (1e-3, 0.7)  # units an epoch
+_FORGETTING = 0.97  # of how well models of motion did, in an epoch
+_NOTHING = 1e-9  # of what tells
+_WATCHED = 128  # controls that judge these models
 # s², of which 1 is the units' own; one that is taken for too small makes steps too long.
 _SQUARES = (0.5, 10.0)
 
@@ -31,14 +45,15 @@ class TrackerRecipe(SteererRecipe):
 
 
 class Tracker(Steerer[TrackerRecipe]):
-    """Tracks the optimum as a random walk, with one variance for each control.
+    """Tracks where the optimum is, how fast it moves and to where it returns, for each control.
 
     In a pair mean ± δ, ln(1 − 2·rate) of every detector differs by −4 Σ w s² δ (x* − mean), w being
     its weights of the controls in reach: all detectors of all pairs together are one linear
-    measurement of x*, solved for all controls at once. The speed of the walk is what makes the
-    measurements as large as they are. The squared sensitivities s² are learnt from the sums of the
-    pairs, whose offsets differ in size for that. The width follows from the variance P that is
-    left: what both cost is least where 1/width² = 1/P + 1/(P + speed²).
+    measurement of x*, solved for all controls at once. How optima move is one of the models of
+    `motion`, for each kind of control the one that foretold the measurements best. The squared
+    sensitivities s² are learnt from the sums of the pairs, whose offsets differ in size for that.
+    The width follows from the variance P that is left and P' that the next epoch begins with: what
+    both cost is least where 1/width² = 1/P + 1/P'.
     """
 
     recipe_class = TrackerRecipe
@@ -47,20 +62,26 @@ class Tracker(Steerer[TrackerRecipe]):
         return self.recipe.widths[1]
 
     def _first_memory(self, count: int) -> dict[str, Array]:
-        recipe = self.recipe
+        recipe, bank = self.recipe, motions()
+        still = np.zeros(count)
+        watched = first_beliefs(bank, still[: min(count, _WATCHED)], recipe.off)
+        own = first_beliefs(bank.only(0), still, recipe.off)
         return {
-            "variance": np.full(count, recipe.off**2),
+            "means": own.means[:, 0],
+            "covariances": own.covariances[:, :, 0],
+            "watched_means": watched.means,
+            "watched_covariances": watched.covariances,
+            "likelihoods": np.zeros(watched.means.shape[1:]),
             "squares": np.ones(count),
             "doubts": np.full(count, recipe.doubt**2),  # variances of the squares
             "efficiency": np.array(0.5),
-            "moved": np.array([0.05**2, 1.0]),  # numerator and denominator of speed²
         }
 
     @property
     def speed(self) -> float:
-        """How far the optimum moves in an epoch, root mean square."""
-        excess, spread = self.remembered("moved")
-        return float(np.sqrt(np.clip(excess / spread, _SPEEDS[0] ** 2, _SPEEDS[1] ** 2)))
+        """How far the optimum is taken to move in an epoch, root mean square."""
+        means, covariances = self.remembered("means"), self.remembered("covariances")
+        return float(np.sqrt(np.mean(means[SPEED] ** 2 + covariances[SPEED, SPEED])))
 
     def propose(self) -> Array:
         """Half of the candidates at random on either side, and their mirror images."""
@@ -71,8 +92,20 @@ class Tracker(Steerer[TrackerRecipe]):
     def roll_back(self, settings: Array) -> None:
         """Goes back, and takes all sensitivities for twice as large, steps for too long."""
         super().roll_back(settings)
+        self._begin_at(settings, self.recipe.off)
         self.remember("squares", np.clip(2 * self.remembered("squares"), *_SQUARES))
         self.remember("doubts", np.full(len(settings), self.recipe.doubt**2))
+
+    def _begin_at(self, places: Array, spread: float) -> None:
+        """Takes optima to be about there, at rest, and forgets how they moved."""
+        bank, watched = motions(), self._watched()
+        own = first_beliefs(bank.only(0), places, spread)
+        every = first_beliefs(bank, places[watched], spread)
+        self.remember("means", own.means[:, 0])
+        self.remember("covariances", own.covariances[:, :, 0])
+        self.remember("watched_means", every.means)
+        self.remember("watched_covariances", every.covariances)
+        self.remember("likelihoods", np.zeros(every.means.shape[1:]))
 
     def update(self, candidates: Array, rates: Array) -> None:
         """What the epoch showed, and what is to be expected of the next."""
@@ -95,32 +128,86 @@ class Tracker(Steerer[TrackerRecipe]):
         self.remember("doubts", 1 / (1 / doubts + told))
 
     def _move(self, seen: Measurement, right: Array) -> None:
-        """The filter's step; `right` is Mᵀ y."""
-        information = seen.information()
-        probe = np.random.default_rng([1, self.epochs]).choice([-1.0, 1.0], len(right))
-        self._estimate_speed(seen, right, information, probe)
-        prior = self.remembered("variance") + self.speed**2
-        step = seen.solved(right, prior)
-        kept = _efficiency(prior, information, float(probe @ seen.solved(probe, prior)))
-        self.remember("efficiency", 0.9 * self.remembered("efficiency") + 0.1 * kept)
-        variance = 1 / (1 / prior + self.remembered("efficiency") * information)
-        self.remember("variance", variance)
+        """The filter's step; `right` is Mᵀ y, y being what is seen from the settings."""
+        means, covariances = self.remembered("means"), self.remembered("covariances")
+        right = right - seen.back(seen.of(means[PLACE] - self.settings))
+        jump = self._jumps(seen, right, covariances[PLACE, PLACE])
+        prior = covariances[PLACE, PLACE] + jump
+        told = np.maximum(self._efficiency_now(seen, prior) * seen.information(), _NOTHING)
+        # What each control would have measured alone, to be believed by as much.
+        places = means[PLACE] + seen.solved(right, prior) * (1 + 1 / (told * prior))
+        self._believe(places, 1 / told, jump)
         is_sweep = self.epochs + 1 < self.recipe.sweep
-        self.settings = self.settings + (0.5 if is_sweep else 1.0) * step
+        ahead = self.remembered("means")[PLACE] - self.settings
+        self.settings = self.settings + (0.5 if is_sweep else 1.0) * ahead
         least, most = self.recipe.widths
-        width = np.sqrt(1 / (1 / variance + 1 / (variance + self.speed**2)))
+        expected = self.remembered("covariances")[PLACE, PLACE]
+        width = np.sqrt(1 / (1 / prior + told + 1 / expected))
         self.width = most if is_sweep else np.clip(width, least, most)
 
-    def _estimate_speed(
-        self, seen: Measurement, right: Array, information: Array, probe: Array
-    ) -> None:
-        """Speed² from Mᵀy, of variance A (variance + speed²) A + A with A = MᵀM; by a probe."""
+    def _jumps(self, seen: Measurement, right: Array, prior: Array) -> Array:
+        """Variances by which optima jumped, [K]: what Mᵀ y shows beyond noise and the prior.
+
+        With A = MᵀM it is of variance A prior A + A; sums of A² over kinds are taken by a probe.
+        """
+        probe = np.random.default_rng([2, self.epochs]).choice([-1.0, 1.0], len(right))
+        kinds, information = self._kinds(), seen.information()
         inverse = np.divide(1, information, out=np.zeros_like(information), where=information > 0)
-        scaled = right * inverse
-        spread = seen.back(seen.of(probe * inverse)) ** 2
-        excess = scaled @ scaled - inverse.sum() - self.remembered("variance") @ spread
-        now = np.array([excess, spread.sum()])
-        self.remember("moved", _FORGETTING * self.remembered("moved") + now)
+
+        def squares(values: Array) -> Array:
+            return np.array([((values * inverse)[mine] ** 2).sum() for mine in kinds])
+
+        expected = np.array([inverse[mine].sum() for mine in kinds])
+        expected += squares(seen.back(seen.of(probe * np.sqrt(prior))))
+        excess = squares(right) - expected
+        share, counts = excess / expected, np.array([mine.sum() for mine in kinds])
+        if not (counts / 2 * (share - np.log1p(share)) > JUMP)[share > 0].any():
+            return np.zeros_like(prior)
+        spread = np.stack([squares(seen.back(seen.of(probe * mine))) for mine in kinds], axis=1)
+        found, _ = nnls(spread, np.maximum(excess, 0.0))
+        return found[self.cones.kind_of]
+
+    def _efficiency_now(self, seen: Measurement, prior: Array) -> Array:
+        """The share of its information that a control keeps beside the others, as it is known."""
+        probe = np.random.default_rng([1, self.epochs]).choice([-1.0, 1.0], len(prior))
+        kept = _efficiency(prior, seen.information(), float(probe @ seen.solved(probe, prior)))
+        self.remember("efficiency", 0.9 * self.remembered("efficiency") + 0.1 * kept)
+        return self.remembered("efficiency")
+
+    def _believe(self, places: Array, variances: Array, jump: Array) -> None:
+        """What measured places say of where each optimum will be, by the best model of its kind."""
+        bank, watched = motions(), self._watched()
+        every = Beliefs(self.remembered("watched_means"), self.remembered("watched_covariances"))
+        likelihoods = self.remembered("likelihoods")
+        for mine in self._kinds():
+            judges, seen = mine[watched], (places[watched], variances[watched])
+            seen = [values[judges] for values in seen]
+            some = Beliefs(every.means[..., judges], every.covariances[..., judges])
+            some.covariances[PLACE, PLACE] += jump[watched][judges]
+            likely, more = surprised(some, *seen)
+            some = an_epoch_on(learnt(some, *seen, more[:, None]), bank)
+            every.means[..., judges], every.covariances[..., judges] = some
+            likelihoods[:, judges] *= _FORGETTING
+            likelihoods[:, judges] += likely[:, None]
+            score = likelihoods[:, judges].mean(axis=1) if judges.any() else np.zeros(len(likely))
+            best = bank.only(int(np.argmax(score - bank.handicap[:, 0])))
+            own = learnt(self._own(mine), places[mine], variances[mine], jump[mine])
+            own = an_epoch_on(own, best)
+            self.remembered("means")[:, mine] = own.means[:, 0]
+            self.remembered("covariances")[:, :, mine] = own.covariances[:, :, 0]
+
+    def _own(self, mine: NDArray[np.bool_]) -> Beliefs:
+        """What is believed of these controls, as of one model."""
+        return Beliefs(self.remembered("means")[:, None, mine],
+                       self.remembered("covariances")[:, :, None, mine])  # fmt: skip
+
+    def _kinds(self) -> list[NDArray[np.bool_]]:
+        kinds = self.cones.kind_of
+        return [kinds == kind for kind in range(kinds.max() + 1)]
+
+    def _watched(self) -> NDArray[np.int64]:
+        """The controls on which all models of motion are judged."""
+        return np.random.default_rng(0).permutation(len(self.settings))[:_WATCHED]
 
 
 def _efficiency(prior: Array, information: Array, trace: float) -> float:

@@ -381,7 +381,7 @@ def measured(seed: int) -> tuple[Measurement, np.ndarray]:
     gate_of = np.repeat(np.arange(8), rng.integers(1, 4, 8))
     weights = rng.uniform(0.5, 2, (6, 8)) * (rng.random((6, 8)) < 0.5)
     weights[rng.integers(0, 6, 8), np.arange(8)] += 1.0
-    cones = LightCones(gate_of, weights, rng.integers(1, 9, 6))
+    cones = LightCones(gate_of, weights, rng.integers(1, 9, 6), np.zeros(len(gate_of), int))
     factors, deviations = rng.normal(size=(5, len(gate_of))), rng.uniform(0.5, 2, (5, 6))
     dense = np.zeros((5, 6, len(gate_of)))
     for h, j, k in itertools.product(range(5), range(6), range(len(gate_of))):
