@@ -56,9 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calibrates, prints the gates before and after, the knobs, and what it cost."""
-    _need_device_extra()
     from scripts import run_folder
     from scripts.calibration import DEFAULT_HISTORY
+    from scripts.extras import need_extra
+
+    need_extra("`syndrift calibrate`", "device", "qiskit_experiments", "torch")
 
     config = _config(options)
     usual = run_folder.default_folder(options.config.stem, config, may_change=_MAY_CHANGE)
@@ -135,28 +137,17 @@ def _nodes(config: CampaignConfig) -> tuple[Sequence[Node], list[pathlib.Path]]:
     And the file of each agent that changes with anything of it: a run that goes on has the same.
     """
     from calib.standard_routine import standard_nodes
+    from scripts.extras import need_extra
 
     if not config.agents:
         return standard_nodes(config.device.entangler), []
-    try:
-        from envs.agents.checkpoint import CHECKPOINT
-        from envs.agents.graph import nodes_with_agents
-        from envs.agents.shipped import agent_folder, find_agent
-    except ImportError as error:
-        raise ImportError(f"an agent needs {error.name}: pip install 'syndrift[agents]'") from error
+    need_extra("an agent", "agents", "gymnasium", "sb3_contrib", "stable_baselines3", "torch")
+    from envs.agents.checkpoint import CHECKPOINT
+    from envs.agents.graph import nodes_with_agents
+    from envs.agents.shipped import agent_folder, find_agent
+
     nodes = nodes_with_agents(config.device, [find_agent(name) for name in config.agents])
     return nodes, [agent_folder(name) / CHECKPOINT for name in config.agents]
-
-
-def _need_device_extra() -> None:
-    try:
-        import qiskit_experiments
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"`syndrift calibrate` needs {error.name}: pip install 'syndrift[device]'"
-        ) from error
-    del qiskit_experiments, torch
 
 
 def _summary(campaign: Campaign, changed: Sequence[Setting], config: CampaignConfig) -> str:

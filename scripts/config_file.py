@@ -17,33 +17,61 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def load(path: pathlib.Path, model: type[Model], overrides: Sequence[str] = ()) -> Model:
     """Reads a TOML file as `model`, after `a.b=c` overrides; raises ValueError in one line."""
+    return validate(read_table(path), model, source=str(path), overrides=overrides)
+
+
+def read_table(path: pathlib.Path) -> dict[str, Any]:
+    """What a TOML file says, not yet checked; raises ValueError in one line."""
     if path.is_dir():
         raise ValueError(f"{path}: expected a .toml file, got a folder")
     if not path.exists():
         raise ValueError(f"{path}: no such config file{_nearest_file(path)}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from error
-    return validate(table, model, source=str(path), overrides=overrides)
 
 
-def apply_override(table: dict[str, Any], override: str) -> None:
-    """Sets one `a.b=c`; c is read as TOML (0.1, true, [1, 2], "text"), and else as plain text."""
+def apply_override(table: dict[str, Any], override: str, option: str = "--set") -> None:
+    """Sets one `a.b=c`; c is read as TOML (0.1, true, [1, 2], "text"), and else as plain text.
+
+    A number names an entry of a list: `drift.0.absolute`. `option` is what errors call it.
+    """
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
         example = _setting_in(table)
         such_as = f" such as {example}" if example else ""
-        raise ValueError(f"--set takes KEY=VALUE{such_as}, got {override!r}")
+        raise ValueError(f"{option} takes KEY=VALUE{such_as}, got {override!r}")
+    place: Any = table
     for depth, part in enumerate(parts[:-1], start=1):
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ValueError(f"--set {override}: {'.'.join(parts[:depth])} is a value, not a table")
+        index = _index(place, part, f"{option} {override}: {'.'.join(parts[: depth - 1])}")
+        place = place.setdefault(index, {}) if isinstance(place, dict) else place[index]
+        if not isinstance(place, dict | list):
+            where = ".".join(parts[:depth])
+            raise ValueError(f"{option} {override}: {where} is a value, not a table")
+    index = _index(place, parts[-1], f"{option} {override}: {'.'.join(parts[:-1])}")
+    place[index] = read_value(text)
+
+
+def read_value(text: str) -> Any:
+    """TOML's value (0.1, true, [1, 2], "text"), and else the plain text."""
     try:
-        table[parts[-1]] = tomllib.loads(f"value = {text}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        table[parts[-1]] = text.strip()
+        return text.strip()
+
+
+def _index(place: dict[str, Any] | list[Any], part: str, where: str) -> Any:
+    """A table's key as it is; a list's as a number."""
+    if isinstance(place, dict):
+        return part
+    if not place:
+        raise ValueError(f"{where} is an empty list, which has no entry {part}")
+    if not part.isdecimal() or int(part) >= len(place):
+        raise ValueError(f"{where} is a list: expected an entry from 0 to {len(place) - 1}, "
+                         f"got {part}")  # fmt: skip
+    return int(part)
 
 
 def _setting_in(table: dict[str, Any]) -> str:

@@ -17,6 +17,9 @@ examples:
   syndrift steer configs/steer.toml                  distance 5, beside other ways to steer it
   syndrift steer configs/steer.toml --set steerer.kind=local-credit --seed 2
   syndrift steer configs/steer.toml --set environment.memory.distance=7 --no-pictures
+  syndrift steer configs/steer_smoke.toml --over environment.memory.distance=3,5,7 --seeds 3
+  syndrift steer configs/steer.toml --over environment.drift.0.process.period_s=18000,9000,4500
+  syndrift steer configs/steer.toml --over steerer.kind=tracker,spsa --set rivals={}
 
 All of it is simulated. The steerer sees detection rates alone. `exploring` is what the experiment
 pays with all candidates that are tried, `steered` the settings held best, `untouched` those that
@@ -26,9 +29,13 @@ it.
 
 The run's folder holds epochs.csv, ler.csv, knobs.csv, and the state of each steerer: a run that was
 stopped, or killed, goes on from the last of these with the same command.
-"""
 
-_MAY_CHANGE = ("title", "checkpoint_every_epochs")
+With --over the same run is made at each value of one key (a number in a key is an entry of a list,
+as in --set), with --seeds several times each. Its folder holds one run's folder for each of them,
+over.csv, over.json, and the pictures over (the score against the key) and convergence. What is
+finished is not run again: with more values, or more seeds, it goes on too. The pictures of one of
+the runs: `syndrift steer RUN/config.toml --out RUN`.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another value for a key, e.g. steerer.kind=spsa (repeatable)",
     )
     parser.add_argument("--seed", type=int, help="same as --set seed=SEED")
+    parser.add_argument("--over", action="append", default=[], metavar="KEY=V1,V2,...",
+                        help="the same run at each of these values, in one table and two "
+                        "pictures, e.g. environment.memory.distance=3,5,7")  # fmt: skip
+    parser.add_argument("--seeds", type=int, metavar="N",
+                        help="with --over: each value with the seeds SEED to SEED+N-1")  # fmt: skip
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
@@ -50,22 +62,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Steers, prints what it was worth, and draws it."""
-    _need_agents_extra()
+    from scripts.extras import need_extra
+
+    need_extra("`syndrift steer`", "agents", "gymnasium", "stable_baselines3", "torch")
+    if options.over:
+        from scripts.steer_over import run_over
+
+        return run_over(options)
+    if options.seeds is not None:
+        raise ValueError("--seeds repeats what --over sweeps: give --over KEY=V1,V2, or --seed")
+    return _run_once(options)
+
+
+def _run_once(options: argparse.Namespace) -> int:
     from envs.agents.steerers.course import SteerConfig
     from scripts import run_folder
     from scripts.config_file import load
+    from scripts.steered_run import MAY_CHANGE, check_environment, open_steered, steered
 
     seed = [] if options.seed is None else [f"seed={options.seed}"]
     config = load(options.config, SteerConfig, [*options.overrides, *seed])
-    usual = run_folder.default_folder(options.config.stem, config, may_change=_MAY_CHANGE)
+    usual = run_folder.default_folder(options.config.stem, config, may_change=MAY_CHANGE)
     folder = options.out or usual
-    _check_environment(options.config, config)
-    circuit = config.environment.memory.circuit
-    inputs = [] if circuit is None else [circuit]
-    run_folder.open_run(folder, "steer", config, may_change=_MAY_CHANGE, inputs=inputs)
-    with run_folder.resumable(folder):
-        courses = _courses(config, folder)
-    result = _written(courses, config, folder)
+    check_environment(str(options.config), config)
+    open_steered(config, folder)
+    courses, result = steered(config, folder)
     if not options.no_pictures:
         from scripts.report.steering_pictures import draw
 
@@ -76,60 +97,6 @@ def run(options: argparse.Namespace) -> int:
         print(_summary(courses, config, result))
         print(f"\nseed {config.seed}; simulated; tables and pictures in {folder}")
     return 0
-
-
-def _need_agents_extra() -> None:
-    try:
-        import gymnasium
-        import stable_baselines3
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"`syndrift steer` needs {error.name}: pip install 'syndrift[agents]'"
-        ) from error
-    del gymnasium, stable_baselines3, torch
-
-
-def _check_environment(source: pathlib.Path, config: SteerConfig) -> None:
-    """Refuses what cannot be steered before a file is written."""
-    try:
-        plant = config.environment.made().drawn(config.seed)
-        if config.ler and not plant.circuit.num_observables:
-            raise ValueError("the circuit has no observable, so no logical errors: set ler = false")
-    except ValueError as error:
-        raise ValueError(f"{source}: environment: {error}") from None
-
-
-def _courses(config: SteerConfig, folder: pathlib.Path) -> dict[str, Course]:
-    """The steerer's course and its rivals', by name, each with its own state in the folder."""
-    from envs.agents.steerers.course import steer
-    from scripts.progress import progress_bar
-
-    found: dict[str, Course] = {}
-    for name, recipe in {"steerer": config.steerer, **config.rivals}.items():
-        with progress_bar(name if name in config.rivals else recipe.kind) as bar:
-            found[name] = steer(config, recipe, folder / f"{name}.npz", bar)
-    return found
-
-
-def _written(
-    courses: Mapping[str, Course], config: SteerConfig, folder: pathlib.Path
-) -> dict[str, Any]:
-    """All tables, and what stands in the JSON."""
-    from scripts.steering_tables import epoch_rows, figures, knob_rows, ler_rows
-    from scripts.table import write_csv
-
-    write_csv(folder / "epochs.csv", epoch_rows(courses))
-    write_csv(folder / "knobs.csv", knob_rows(courses["steerer"]))
-    if config.ler:
-        write_csv(folder / "ler.csv", ler_rows(courses))
-    result = {
-        "title": config.title, "seed": config.seed, "epochs": config.epochs,
-        "simulated": True, "controls": len(courses["steerer"].controls),
-        "steerers": {name: figures(one) for name, one in courses.items()}, "run": str(folder),
-    }  # fmt: skip
-    (folder / "steering.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result
 
 
 def _summary(courses: Mapping[str, Course], config: SteerConfig, result: Mapping[str, Any]) -> str:

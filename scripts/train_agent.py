@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, prints how the agent came along, and how good it is on devices it never met."""
-    _need_agents_extra()
+    from scripts.extras import need_extra
+
+    need_extra("`syndrift train-agent`", "agents",
+               "gymnasium", "sb3_contrib", "stable_baselines3", "torch")  # fmt: skip
     from envs.agents.config import TrainConfig
     from envs.agents.training import MAY_CHANGE, train
     from scripts import run_folder
@@ -79,19 +82,6 @@ def run(options: argparse.Namespace) -> int:
         print(_conclusion(trained))
         print(f"\nseed {config.seed}; the agent is in {folder / 'best'}, its card in {folder}")
     return 0
-
-
-def _need_agents_extra() -> None:
-    try:
-        import gymnasium
-        import sb3_contrib
-        import stable_baselines3
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"`syndrift train-agent` needs {error.name}: pip install 'syndrift[agents]'"
-        ) from error
-    del gymnasium, sb3_contrib, stable_baselines3, torch
 
 
 def _check_begun(folder: pathlib.Path) -> None:

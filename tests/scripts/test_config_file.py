@@ -23,6 +23,31 @@ def test_a_wrong_override_is_answered_with_a_key_of_this_file(table: dict[str, A
         apply_override(table, "seed")
 
 
+def test_a_number_in_a_key_is_an_entry_of_a_list():
+    table: dict[str, Any] = {"drift": [{"at": 1}, {"at": 2}], "0": {"at": 3}}
+    apply_override(table, "drift.1.at=5")
+    apply_override(table, "drift.0={ at = 7 }")
+    apply_override(table, "0.at=9")  # a table's key, as before
+    assert table == {"drift": [{"at": 7}, {"at": 5}], "0": {"at": 9}}
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("drift.2.at=1", "drift.2.at=1: drift is a list: expected an entry from 0 to 1, got 2"),
+        ("drift.at=1", "drift is a list: expected an entry from 0 to 1, got at"),
+        ("drift.-1.at=1", "drift is a list: expected an entry from 0 to 1, got -1"),
+        ("drift.0.at.x=1", "drift.0.at is a value, not a table"),
+        ("none.0=1", "none is an empty list, which has no entry 0"),
+    ],
+)
+def test_entries_that_a_list_has_not_are_named(override: str, says: str):
+    table: dict[str, Any] = {"drift": [{"at": 1}, {"at": 2}], "none": []}
+    with pytest.raises(ValueError, match=r"^--over ") as caught:
+        apply_override(table, override, "--over")
+    assert says in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("model", "table", "says"),
     [

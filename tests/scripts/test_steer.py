@@ -1,61 +1,34 @@
-"""`syndrift steer`: figures, files, going on, kills, Ctrl-C, and what is refused."""
+"""`syndrift steer`: figures, files, the same again, and a circuit of one's own."""
 
-import contextlib
-import csv
-import io
 import json
 import pathlib
-import signal
-import subprocess
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import stim
 from scipy import stats
 
 from envs.agents.steerers.course import SteerConfig
 from scripts.config_file import load
-from scripts.main import main
 from tests import conftest
+from tests.scripts.steer_recipe import (
+    EPOCHS,
+    OWN,
+    RECIPE,
+    RIVALS,
+    TABLES,
+    begin,
+    refused,
+    rows_of,
+    said,
+    steered,
+    surface,
+)
 
 CONFIGS = pathlib.Path(conftest.__file__).parents[1] / "configs"
-EPOCHS, RIVALS = 16, ("steerer", "plain")
-RECIPE = f"""\
-title = "Steered for a test"
-epochs = {EPOCHS}
-candidates = 8
-checkpoint_every_epochs = 4
-[environment.memory]
-distance = 3
-rounds = 3
-noise = {{ kind = "depolarizing", p = 5e-3 }}
-[[environment.drift]]
-process = {{ kind = "sinusoid", period_s = 1500, random_phase = true }}
-absolute = {{ optimum = 1.0 }}
-[steerer]
-kind = "tracker"
-[rivals]
-plain = {{ kind = "spsa" }}
-[ler]
-every_epochs = 4
-shots = 500
-"""
-# The user's own circuit has its own noise, in place of a code by name.
-OWN = """\
-epochs = 4
-candidates = 4
-[environment]
-memory = { circuit = "mine.stim", rounds = 3 }
-[ler]
-every_epochs = 2
-shots = 100
-"""
 WHO = ("exploring", "steered", "untouched", "best")
-TABLES = ("epochs.csv", "ler.csv", "steering.json")
 PLAIN = {"config.toml", "manifest.json", "epochs.csv", "ler.csv", "knobs.csv", "steering.json",
-         "steerer.npz", "plain.npz"}  # fmt: skip
+         "seconds.json", "steerer.npz", "plain.npz"}  # fmt: skip
 PICTURES = {f"{name}{mode}.{form}" for name in ("epochs", "ler", "knobs")
             for mode in ("", "-dark") for form in ("png", "svg")}  # fmt: skip
 
@@ -68,39 +41,12 @@ class Done(NamedTuple):
     result: dict[str, Any]
 
 
-def said(*arguments: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(["steer", *arguments])
-    return status, out.getvalue(), err.getvalue()
-
-
-def steered(*arguments: str) -> dict[str, Any]:
-    status, out, err = said("my.toml", "--no-pictures", "--json", *arguments)
-    assert (status, err) == (0, "")
-    assert out.count("\n") == 1
-    return json.loads(out)
-
-
-def refused(*arguments: str) -> str:
-    status, out, err = said("my.toml", "--no-pictures", *arguments)
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert err.startswith("syndrift: error: ")
-    return err
-
-
-def rows_of(path: pathlib.Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("steer")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+        begin(folder, patch)
         patch.setattr("scripts.report.style.PNG_DPI", 60)
-        pathlib.Path("my.toml").write_text(RECIPE)
         status, out, err = said("my.toml", "--out", "run")
         assert (status, err) == (0, "")
     run = folder / "run"
@@ -109,8 +55,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 @pytest.fixture(autouse=True)
 def ready(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    pathlib.Path("my.toml").write_text(RECIPE)
+    begin(tmp_path, monkeypatch)
 
 
 # --- figures and files ---
@@ -263,13 +208,6 @@ def test_the_recipes_load(name: str) -> None:
 # --- a user's own circuit ---
 
 
-def surface(p: float) -> stim.Circuit:
-    return stim.Circuit.generated(
-        "surface_code:rotated_memory_x", distance=3, rounds=3, after_clifford_depolarization=p,
-        before_measure_flip_probability=p, before_round_data_depolarization=p,
-    )  # fmt: skip
-
-
 def test_a_circuit_of_one_s_own() -> None:
     """At its best it fires as often as stim says: 5.3 deviations by chance once in 1e7."""
     pathlib.Path("my.toml").write_text(OWN)
@@ -288,146 +226,3 @@ def test_a_circuit_of_one_s_own() -> None:
     )
     surface(0.005).to_file("mine.stim")
     assert "mine.stim has changed since the run in run: give another --out" in refused(*off)
-
-
-# --- stopping and going on ---
-
-# A signal at the so many-th epoch that is measured; SIGINT may have been ignored by who began us.
-CHILD = """\
-import os, signal, sys
-from envs.steered import Experiment
-from scripts.main import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-which, moment, calls, measure = int(sys.argv[1]), int(sys.argv[2]), 0, Experiment.measure
-def stopping(self, settings):
-    global calls
-    calls += 1
-    if calls == moment:
-        os.kill(os.getpid(), which)
-    return measure(self, settings)
-Experiment.measure = stopping
-sys.exit(main(["steer", "my.toml", "--out", "run", "--no-pictures", "--json"]))
-"""
-
-
-def stopped(by: signal.Signals, moment: int) -> tuple[int, str, str]:
-    found = subprocess.run(
-        [sys.executable, "-c", CHILD, str(int(by)), str(moment)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    return found.returncode, found.stdout, found.stderr
-
-
-def epochs_in(name: str) -> int:
-    with np.load(pathlib.Path("run", name), allow_pickle=False) as kept:
-        return len(kept["times_s"])
-
-
-def test_a_run_that_is_killed_goes_on(done: Done) -> None:
-    """Twice: while the steerer acts, and while its rival does; each begins with one look."""
-    assert stopped(signal.SIGKILL, 1 + 11) == (-signal.SIGKILL, "", "")
-    assert epochs_in("steerer.npz") == 8
-    assert not pathlib.Path("run/epochs.csv").exists()
-    assert stopped(signal.SIGKILL, 1 + 8 + 1 + 6) == (-signal.SIGKILL, "", "")
-    assert (epochs_in("steerer.npz"), epochs_in("plain.npz")) == (16, 4)
-    assert steered("--out", "run") == done.result
-    for name in TABLES:
-        assert pathlib.Path("run", name).read_text() == (done.folder / name).read_text()
-    for one, other in zip(rows_of(pathlib.Path("run/knobs.csv")),
-                          rows_of(done.folder / "knobs.csv"), strict=True):  # fmt: skip
-        assert {key: float(value) for key, value in one.items()} == pytest.approx(
-            {key: float(value) for key, value in other.items()}, abs=2e-5
-        )
-    manifest = json.loads(pathlib.Path("run/manifest.json").read_text())
-    assert len(manifest["sessions"]) == 3
-
-
-def test_ctrl_c_says_how_to_go_on(done: Done) -> None:
-    status, out, err = stopped(signal.SIGINT, 1 + 11)
-    assert (status, out) == (130, "")
-    assert "What was finished is in run; the same command goes on from there." in err
-    assert "Traceback" not in err
-    assert epochs_in("steerer.npz") == 8
-    assert steered("--out", "run") == done.result
-    assert pathlib.Path("run/epochs.csv").read_text() == (done.folder / "epochs.csv").read_text()
-
-
-# --- what is refused ---
-
-
-@pytest.mark.parametrize(("arguments", "words"), [
-    ("epoch=4", "unknown key `epoch`; did you mean `epochs`?"),
-    ("steerer.width=0.1", "unknown key `steerer.width`; did you mean `widths`?"),
-    ("rivals.plain.locl=true", "unknown key `rivals.plain.locl`; did you mean `local`?"),
-    ("steerer.kind=spssa", "steerer.kind: there is no 'spssa'; did you mean 'spsa'?"),
-    ("candidates=7", "candidates: input should be a multiple of 2, got 7"),
-    ("candidates=0", "candidates: input should be greater than or equal to 2, got 0"),
-    ("epochs=-3", "epochs: input should be greater than or equal to 2, got -3"),
-    ("seed=-1", "seed: input should be greater than or equal to 0, got -1"),
-    ("environment.epochs=5", "leave it out, and set epochs alone"),
-    ("environment.memory.circuit=no.stim", "give either a circuit or distance, noise, not both"),
-    ("environment.memory.code=rotated-surfase", "did you mean"),
-    ("rivals.best.kind=spsa", "a rival must not be called 'best'"),
-    ("rivals.steerer.kind=spsa", "a rival must not be called 'steerer'"),
-    ("ler.decoder=tesseract", "expected"),
-    ("ler.shots=1", "ler.shots: input should be greater than or equal to 100, got 1"),
-    ("guard.worse=0", "guard.worse: input should be greater than 0, got 0"),
-])  # fmt: skip
-def test_wrong_values_are_refused(arguments: str, words: str) -> None:
-    if words == "expected":
-        words = "ler.decoder: input should be 'pymatching' or 'pymatching-correlated'"
-    assert words in refused("--set", arguments)
-    assert [path.name for path in pathlib.Path().iterdir()] == ["my.toml"]
-
-
-@pytest.mark.parametrize(("old", "new", "words"), [
-    ("absolute", "relative", "expected absolute = { optimum = 1.0 } in a drift, got relative"),
-    ("optimum =", "optimun =", "drift of 'optimun': expected one of optimum; did you mean optimum"),
-    ("5e-3", "0.0", "take noise of kind depolarizing or si1000, at a p above 0"),
-    ('distance = 3\nrounds = 3\nnoise = { kind = "depolarizing", p = 5e-3 }',
-     'circuit = "no.stim"', "circuit: there is no file no.stim"),
-])  # fmt: skip
-def test_what_cannot_be_steered_is_refused(old: str, new: str, words: str) -> None:
-    assert old in RECIPE
-    pathlib.Path("my.toml").write_text(RECIPE.replace(old, new))
-    found = refused()
-    assert words in found
-    assert found.startswith("syndrift: error: my.toml: environment: ")
-    assert [path.name for path in pathlib.Path().iterdir()] == ["my.toml"]
-
-
-def test_circuits_without_what_is_needed_are_refused() -> None:
-    pathlib.Path("my.toml").write_text(OWN)
-    surface(0.004).without_noise().to_file("mine.stim")
-    assert "nothing to steer: expected a circuit with DEPOLARIZE1" in refused()
-    stim.Circuit("R 0\nDEPOLARIZE1(0.1) 0\nM 0").to_file("mine.stim")
-    assert "nothing to hear: expected a circuit with detectors" in refused()
-    pathlib.Path("mine.stim").write_text("H 0\nNONSENSE 1\n")
-    assert "NONSENSE" in refused()
-    assert not pathlib.Path("runs").exists()
-
-
-def test_folders_of_others_are_refused() -> None:
-    pathlib.Path("mine").mkdir()
-    pathlib.Path("mine/notes.txt").write_text("mine")
-    assert "mine holds other files: give a new or an empty folder" in refused("--out", "mine")
-    steered("--out", "run", "--set", "epochs=2", "--set", "candidates=2")
-    assert "whose `epochs` is different: give another --out" in refused("--out", "run")
-    few = ("--out", "run", "--set", "epochs=2", "--set", "candidates=2")
-    assert "whose `seed` is different: give another --out" in refused(*few, "--seed", "2")
-    manifest = pathlib.Path("run/manifest.json")
-    manifest.write_text(manifest.read_text().replace('"steer"', '"evaluate"', 1))
-    assert "run holds a run of `syndrift evaluate`: give another --out" in refused(*few)
-
-
-@pytest.mark.parametrize("name", ["a/b", "../escaped"])
-def test_rivals_whose_names_are_no_files_are_refused_at_once(name: str) -> None:
-    text = RECIPE.replace("plain = ", f'"{name}" = ').replace("epochs = 16", "epochs = 4")
-    pathlib.Path("my.toml").write_text(text)
-    assert name in refused("--out", "run")
-    assert not pathlib.Path("run").exists()
-
-
-def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    assert "needs stable_baselines3: pip install 'syndrift[agents]'" in refused()
