@@ -96,6 +96,11 @@ class Tracker(Steerer[TrackerRecipe]):
         self.remember("squares", np.clip(2 * self.remembered("squares"), *_SQUARES))
         self.remember("doubts", np.full(len(settings), self.recipe.doubt**2))
 
+    def recalibrated(self, settings: Array, leaves: float) -> None:
+        """Goes on from settings that a calibration found, each about so far off its optimum."""
+        self.settings = settings
+        self._begin_at(self.settings, max(leaves, self.recipe.widths[0]))
+
     def _begin_at(self, places: Array, spread: float) -> None:
         """Takes optima to be about there, at rest, and forgets how they moved."""
         bank, watched = motions(), self._watched()
@@ -176,30 +181,31 @@ class Tracker(Steerer[TrackerRecipe]):
 
     def _believe(self, places: Array, variances: Array, jump: Array) -> None:
         """What measured places say of where each optimum will be, by the best model of its kind."""
-        bank, watched = motions(), self._watched()
-        every = Beliefs(self.remembered("watched_means"), self.remembered("watched_covariances"))
-        likelihoods = self.remembered("likelihoods")
+        means, covariances = self.remembered("means"), self.remembered("covariances")
         for mine in self._kinds():
-            judges, seen = mine[watched], (places[watched], variances[watched])
-            seen = [values[judges] for values in seen]
-            some = Beliefs(every.means[..., judges], every.covariances[..., judges])
-            some.covariances[PLACE, PLACE] += jump[watched][judges]
-            likely, more = surprised(some, *seen)
-            some = an_epoch_on(learnt(some, *seen, more[:, None]), bank)
-            every.means[..., judges], every.covariances[..., judges] = some
-            likelihoods[:, judges] *= _FORGETTING
-            likelihoods[:, judges] += likely[:, None]
-            score = likelihoods[:, judges].mean(axis=1) if judges.any() else np.zeros(len(likely))
-            best = bank.only(int(np.argmax(score - bank.handicap[:, 0])))
-            own = learnt(self._own(mine), places[mine], variances[mine], jump[mine])
-            own = an_epoch_on(own, best)
-            self.remembered("means")[:, mine] = own.means[:, 0]
-            self.remembered("covariances")[:, :, mine] = own.covariances[:, :, 0]
+            best = motions().only(self._likeliest(mine, places, variances, jump))
+            own = Beliefs(means[:, None, mine], covariances[:, :, None, mine])
+            own = an_epoch_on(learnt(own, places[mine], variances[mine], jump[mine]), best)
+            means[:, mine], covariances[:, :, mine] = own.means[:, 0], own.covariances[:, :, 0]
 
-    def _own(self, mine: NDArray[np.bool_]) -> Beliefs:
-        """What is believed of these controls, as of one model."""
-        return Beliefs(self.remembered("means")[:, None, mine],
-                       self.remembered("covariances")[:, :, None, mine])  # fmt: skip
+    def _likeliest(
+        self, mine: NDArray[np.bool_], places: Array, variances: Array, jump: Array
+    ) -> int:
+        """The number of the model that foretells these controls best, after this measurement."""
+        bank, watched = motions(), self._watched()
+        judges = mine[watched]
+        if not judges.any():
+            return 0
+        places, variances = places[watched][judges], variances[watched][judges]
+        means, covariances = (self.remembered(f"watched_{what}") for what in Beliefs._fields)
+        every = Beliefs(means[..., judges], covariances[..., judges])
+        every.covariances[PLACE, PLACE] += jump[watched][judges]
+        likely, more = surprised(every, places, variances)
+        every = an_epoch_on(learnt(every, places, variances, more[:, None]), bank)
+        means[..., judges], covariances[..., judges] = every
+        likelihoods = self.remembered("likelihoods")
+        likelihoods[:, judges] = _FORGETTING * likelihoods[:, judges] + likely[:, None]
+        return int(np.argmax(likelihoods[:, judges].mean(axis=1) - bank.handicap[:, 0]))
 
     def _kinds(self) -> list[NDArray[np.bool_]]:
         kinds = self.cones.kind_of
