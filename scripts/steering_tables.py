@@ -21,18 +21,34 @@ def settled(course: Course) -> slice:
 
 
 def figures(course: Course) -> dict[str, Any]:
-    """Means over all epochs after the first quarter; LERs with their intervals."""
+    """Means over all epochs after the first quarter; LERs with their intervals.
+
+    A cycle is one that ran, and while the code is halted nothing is won. Leakage is told where the
+    plant has any.
+    """
     from envs.agents.steerers.judge import EXPECTED, score
 
-    expected = course.expected[settled(course)]
-    return {
-        "detections_a_cycle": dict(zip(EXPECTED, expected.mean(axis=0).tolist(), strict=True)),
-        "score_exploring": _known(score(expected)),
-        "score_steered": _known(score(expected, "steered")),
-        "halted": float(course.halted[settled(course)].mean()),
+    expected, halted = course.expected[settled(course)], course.halted[settled(course)]
+    found = {
+        "detections_a_cycle": _while_running(course, course.expected),
+        "score_exploring": _known(score(expected, "exploring", halted)),
+        "score_steered": _known(score(expected, "steered", halted)),
+        "halted": float(halted.mean()),
         "ler": {who: ler for who in EXPECTED if (ler := _ler(course, who))},
         "rolled_back_at": list(course.rolled_back),
-    }  # fmt: skip
+        "recalibrated_at": list(course.recalibrated),
+    }
+    if course.leakage.any():
+        found["leakage_a_gate"] = _while_running(course, course.leakage)
+        found["rolled_back_for_leakage_at"] = list(course.leaked)
+    return found
+
+
+def _while_running(course: Course, values: Any) -> dict[str, float | None]:
+    from envs.agents.steerers.judge import EXPECTED, while_running
+
+    means = while_running(values[settled(course)], course.halted[settled(course)])
+    return dict(zip(EXPECTED, map(_known, means.tolist()), strict=True))
 
 
 def _known(value: float) -> float | None:
@@ -68,25 +84,34 @@ def table(courses: Mapping[str, Course], config: SteerConfig) -> str:
     from scripts.table import aligned
 
     header = ["", "score exploring", "score steered", "detections a cycle", "halted"]
+    leaks = courses["steerer"].leakage.any()
+    header += ["leakage a gate"] if leaks else []
     header += ["LER a shot", "95 % interval"] if config.ler else []
     lines: list[list[str]] = []
     for name, course in courses.items():
         found = figures(course)
         title = config.steerer.kind if name == "steerer" else name
-        cells = [title, _score(found["score_exploring"]), _score(found["score_steered"]),
-                 f"{found['detections_a_cycle']['exploring']:.4f}",
+        cells = [title, _number(found["score_exploring"], ".3f"),
+                 _number(found["score_steered"], ".3f"),
+                 _number(found["detections_a_cycle"]["exploring"], ".4f"),
                  f"{100 * found['halted']:.1f} %"]  # fmt: skip
+        cells += _leakage_cells(found, "exploring") if leaks else []
         lines.append(cells + (_ler_cells(found, "exploring") if config.ler else []))
     found = figures(courses["steerer"])
     for who, score in (("untouched", "0"), ("best", "1")):
-        rate = f"{found['detections_a_cycle'][who]:.4f}"
+        rate = _number(found["detections_a_cycle"][who], ".4f")
         lines.append([who, score, score, rate, "0.0 %"])
+        lines[-1] += _leakage_cells(found, who) if leaks else []
         lines[-1] += _ler_cells(found, who) if config.ler else []
     return aligned(header, lines)
 
 
-def _score(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _leakage_cells(found: Mapping[str, Any], who: str) -> list[str]:
+    return [_number(found.get("leakage_a_gate", {}).get(who), ".1e")]
 
 
 def _ler_cells(found: Mapping[str, Any], who: str) -> list[str]:
@@ -98,11 +123,18 @@ def _ler_cells(found: Mapping[str, Any], who: str) -> list[str]:
 
 
 def warnings(course: Course, config: SteerConfig) -> list[str]:
-    """What a user must know: rolled back, at a bound, fewer detections but more logical errors."""
+    """What a user must know: rolled back, halted, at a bound, and who is caught."""
     found: list[str] = []
-    if course.rolled_back:
-        found.append(f"rolled back at epoch {', '.join(map(str, course.rolled_back))}: "
-                     "detections had risen by more than guard.worse")  # fmt: skip
+    whys = {
+        "rolled back at epoch {}: detections had risen by more than guard.worse": [
+            epoch for epoch in course.rolled_back if epoch not in course.leaked
+        ],
+        "rolled back at epoch {}: leakage had risen by more than guard.leakier": course.leaked,
+        "halted for a calibration at epoch {}: it was worth it by recalibration.price": (
+            course.recalibrated
+        ),
+    }
+    found += [why.format(", ".join(map(str, when))) for why, when in whys.items() if when]
     share = float(np.mean(np.abs(course.settings[-1]) >= 0.999 * config.environment.bound))
     if share:
         found.append(f"{100 * share:.1f} % of the controls are at environment.bound "
@@ -112,6 +144,9 @@ def warnings(course: Course, config: SteerConfig) -> list[str]:
         "(p < 0.01): the detectors do not see what was done"
         for epoch in caught(course)
     ]
+    if (times := leaks_more(course, config)) is not None:
+        found.append(f"CAUGHT: fewer detections than untouched, but {times:.2g} times the leakage: "
+                     "the detectors do not see what was done")  # fmt: skip
     return found
 
 
@@ -131,14 +166,36 @@ def caught(course: Course) -> list[int]:
     return found
 
 
+def leaks_more(course: Course, config: SteerConfig) -> float | None:
+    """How many times as much leaks as untouched, if more does while detections fell, surely.
+
+    Means of the settings held best after the first quarter. It is sure if as many shots as the run
+    had would show it with p < 0.01 on one qubit alone.
+    """
+    from envs.agents.steerers.guard import surely_more
+
+    means = [_while_running(course, values) for values in (course.expected, course.leakage)]
+    (fell, before), (leaks, less) = ([one["steered"], one["untouched"]] for one in means)
+    if fell is None or before is None or leaks is None or less is None or fell >= before:
+        return None
+    runs = float((1 - course.halted[settled(course)]).sum())
+    shots = config.candidates * config.environment.shots * runs
+    if not surely_more(shots * leaks, shots * less, 0.0, chance=0.01):
+        return None
+    return leaks / less if less else math.inf
+
+
 def epoch_rows(courses: Mapping[str, Course]) -> list[dict[str, Any]]:
-    """One row an epoch and steerer."""
+    """One row an epoch and steerer; with leakages where the plant has any."""
     from envs.agents.steerers.judge import EXPECTED
 
+    leaks = any(one.leakage.any() for one in courses.values())
+    leakages = [f"leakage_{who}" for who in EXPECTED]
     return [
         {"steerer": name, "epoch": epoch, "time_s": float(course.times_s[epoch]),
          "halted": float(course.halted[epoch]),
-         **dict(zip(EXPECTED, course.expected[epoch].tolist(), strict=True))}
+         **dict(zip(EXPECTED, course.expected[epoch].tolist(), strict=True)),
+         **(dict(zip(leakages, course.leakage[epoch].tolist(), strict=True)) if leaks else {})}
         for name, course in courses.items() for epoch in range(len(course.times_s))
     ]  # fmt: skip
 

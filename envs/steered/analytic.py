@@ -103,6 +103,10 @@ class Analytic:
         """How often the detectors of each group fire, exactly: [B, K] -> [B, J]."""
         return self._detections.rates(self.errors(settings, time_s))
 
+    def leakage(self, settings: Array, time_s: float) -> Array:
+        """None leaks, as Pauli errors stay on the qubit: [B, K] -> [B]."""
+        return np.zeros(len(settings))
+
     def noisy(self, settings: Array, time_s: float) -> stim.Circuit:
         """The memory experiment with these settings [K], to draw shots from."""
         (errors,) = self.errors(settings[None], time_s)

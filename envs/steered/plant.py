@@ -80,6 +80,10 @@ class Plant(Protocol):
         """How often the detectors of each group fire, exactly: [B, K] -> [B, J]."""
         ...
 
+    def leakage(self, settings: Array, time_s: float) -> Array:
+        """The population that leaks at a gate, the mean over all gates: [B, K] -> [B]."""
+        ...
+
     def noisy(self, settings: Array, time_s: float) -> stim.Circuit:
         """The memory experiment with these settings [K], to draw shots from."""
         ...

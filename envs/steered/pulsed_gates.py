@@ -86,19 +86,24 @@ class GateKind(ABC):
     def _sorted(self, kept: Array) -> Array:
         """What is kept, [..., G, S], from the order of the pulse's own Paulis to stim's."""
 
-    @one_thread()
     def moved(self, at: Moment, knobs: Array) -> Array:
         """What is kept without decoherence, [B, G, P] -> [B, G, S]; what leaks ends mixed."""
-        found = [self._moved(at, torch.from_numpy(knobs[part])) for part in self._parts(knobs)]
-        return self._sorted(np.concatenate(found))
+        return self._motion(at, knobs)[0]
 
-    def _moved(self, at: Moment, knobs: Tensor) -> Array:
+    @one_thread()
+    def _motion(self, at: Moment, knobs: Array) -> tuple[Array, Array]:
+        """What is kept without decoherence, [B, G, S], and the population that leaks, [B, G]."""
+        found = [self._moved(at, torch.from_numpy(knobs[part])) for part in self._parts(knobs)]
+        moved, stays = (np.concatenate(one) for one in zip(*found, strict=True))
+        return self._sorted(moved), 1 - stays
+
+    def _moved(self, at: Moment, knobs: Tensor) -> tuple[Array, Array]:
         error = self.block(at, knobs) @ self._ideal.mH
         paulis = ch.basis(2) if len(self._ideal) == 2 else ch.pair_basis(2)
         amplitudes = torch.einsum("pij,...ji->...p", paulis, error) / math.sqrt(len(self._ideal))
         chances = amplitudes.abs().square().numpy()
         stays = chances.sum(axis=-1, keepdims=True)
-        return stays - 1 + eigenvalues(chances[..., 1:])
+        return stays - 1 + eigenvalues(chances[..., 1:]), stays[..., 0]
 
     def _parts(self, knobs: Array) -> list[slice]:
         size = max(1, _AT_ONCE // len(self.gates))
@@ -115,21 +120,18 @@ class GateKind(ABC):
 
     def kept(self, at: Moment, knobs: Array, decay: Array) -> Array:
         """What is kept of each Pauli, [B, G, P] -> [B, G, S]."""
+        return self.channel(at, knobs, decay)[0]
+
+    def channel(self, at: Moment, knobs: Array, decay: Array) -> tuple[Array, Array]:
+        """What is kept of each Pauli, [B, G, S], and the population that leaks, [B, G]."""
+        moved, leaked = self._motion(at, knobs)
         lost = np.exp(decay * self.duration_ns(knobs)[..., None])
-        return np.maximum(self.moved(at, knobs) * lost, _LEAST)
+        return np.maximum(moved * lost, _LEAST), leaked
 
     def error(self, at: Moment, knobs: Array, decay: Array) -> Array:
         """How likely any Pauli error is, [B, G, P] -> [B, G]."""
         kept = self.kept(at, knobs, decay)
         return (kept.shape[-1] - kept.sum(axis=-1)) / (kept.shape[-1] + 1)
-
-    @one_thread()
-    def leakage(self, at: Moment, knobs: Array) -> Array:
-        """The population that leaves the computational states, [B, G, P] -> [B, G]."""
-        size = len(self._ideal)
-        found = [self.block(at, torch.from_numpy(knobs[part])).abs().square().sum((-2, -1)).numpy()
-                 for part in self._parts(knobs)]  # fmt: skip
-        return 1 - np.concatenate(found) / size
 
 
 @dataclass(frozen=True)

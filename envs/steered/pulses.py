@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import stim
@@ -29,6 +29,7 @@ from envs.steered.pulsed_gates import SURROUNDINGS, CZs, GateKind, Hadamards, Mo
 _DRAWN, _DRIFTS = 0, 1  # what the seed is used for
 _PLACEHOLDER = 1e-3  # the rate of the depolarizing channels that gates' own take the place of
 _UNITS = 0.2  # step of derivatives in natural units
+_KNOWN = 2  # calls remembered: an agent's candidates, and what the judge holds beside them
 _MUTE = 1e-6  # of the largest weight: below it is rounding
 _OF_QUBITS = ("frequency_ghz", "anharmonicity_mhz", "rabi_mhz", *SURROUNDINGS)
 _OF_PAIRS = ("coupling_mhz", "flux_mhz")
@@ -141,6 +142,7 @@ class Pulses:
         self._sets = tuple(_set_up(kind, at) for kind in self._kinds(oriented))
         self._drift: Trajectory | None = None
         self._latest: tuple[float, Array] | None = None
+        self._known: dict[Any, tuple[Array, Array]] = {}
         self.groups = self._found.groups
         self.controls = tuple(f"{_named(gate)}.{one.kind.name}.{knob}" for one in self._sets
                               for gate in one.kind.gates for knob in one.kind.knobs)  # fmt: skip
@@ -156,7 +158,8 @@ class Pulses:
         found, config, recipe = copy.copy(self), self._family, self._recipe
         rng = np.random.default_rng([seed, _DRAWN])
         found._truth, oriented = draw_truth(config, rng)
-        found._latest, at = None, Moment(found._truth, found._truth)
+        found._latest, found._known = None, {}
+        at = Moment(found._truth, found._truth)
         sets = [_sized_as(_set_up(kind, at), mean, recipe.compensation == "own")
                 for kind, mean in zip(self._kinds(oriented), self._sets, strict=True)]  # fmt: skip
         found._sets = tuple(_moved_off(one, recipe.start_off, rng) for one in sets)
@@ -175,17 +178,25 @@ class Pulses:
 
     def kept(self, settings: Array, time_s: float) -> Array:
         """What all gates keep of each Pauli, [B, K] -> [B, H], as in `ChannelRates`."""
-        at, sets = self._at(time_s)
-        found = [one.kind.kept(at, one.knobs(part), one.decay)
-                 for one, part in zip(sets, self._split(settings), strict=True)]  # fmt: skip
-        return np.concatenate([one.reshape(len(settings), -1) for one in found], axis=1)
+        return self._channels(settings, time_s)[0]
 
     def leakage(self, settings: Array, time_s: float) -> Array:
         """The population that leaks at a gate, the mean over all gates: [B, K] -> [B]."""
-        at, _ = self._at(time_s)
-        found = [one.kind.leakage(at, one.knobs(part))
-                 for one, part in zip(self._sets, self._split(settings), strict=True)]  # fmt: skip
-        return np.concatenate(found, axis=1).mean(axis=1)
+        return self._channels(settings, time_s)[1].mean(axis=1)
+
+    def _channels(self, settings: Array, time_s: float) -> tuple[Array, Array]:
+        """What all gates keep, [B, H], and leak, [B, G]; known already where it was just asked."""
+        key = (time_s, settings.shape, settings.tobytes())
+        if key not in self._known:
+            at, sets = self._at(time_s)
+            found = [one.kind.channel(at, one.knobs(part), one.decay)
+                     for one, part in zip(sets, self._split(settings), strict=True)]  # fmt: skip
+            kept, leaked = zip(*found, strict=True)
+            flat = [one.reshape(len(settings), -1) for one in kept]
+            while len(self._known) >= _KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[key] = np.concatenate(flat, axis=1), np.concatenate(leaked, axis=1)
+        return self._known[key]
 
     def noisy(self, settings: Array, time_s: float) -> stim.Circuit:
         """The memory experiment with these settings [K], to draw shots from."""

@@ -1,4 +1,4 @@
-"""Pictures of a steered run: detections and logical errors over time, and every control."""
+"""Pictures of a steered run: detections, leakage, logical errors over time, and every control."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _MOST_NAMES = 24  # of controls beside their rows
 def draw(
     courses: Mapping[str, Course], config: SteerConfig, folder: pathlib.Path
 ) -> list[pathlib.Path]:
-    """epochs, ler and knobs, each as PNG and SVG in both modes, with its numbers as CSV."""
+    """epochs, ler and knobs, each as PNG and SVG in both modes, with its numbers as CSV.
+
+    And leakage, where the plant has any.
+    """
     steered, origin = courses["steerer"], _origin(config, courses["steerer"])
     found = figures(steered)
     share = 100 * (found["score_exploring"] or 0.0)
@@ -31,11 +34,20 @@ def draw(
         f"Steering wins back {share:.0f} % of what drift would cost"
         if share > 0
         else "Steering costs more than the drift that it follows",
-        f"Detection events a cycle to be expected at each epoch, of all candidates that are tried. "
-        f"The title's share is of the last three quarters of the run. {origin}",
+        f"Detection events a cycle to be expected at each epoch, of all candidates that are tried; "
+        f"gaps where the code was halted. The title's share is of the last three quarters of the "
+        f"run. {origin}",
     )
     written = save(lambda figure, palette: _paint_epochs(courses, config, figure, palette),
                    folder / "epochs", words, epoch_rows(courses))  # fmt: skip
+    if steered.leakage.any():
+        words = Labels(
+            "What leaks at a gate while the code is steered",
+            f"Population that leaves the qubits' two levels, the mean over all gates, of all "
+            f"candidates that are tried. {origin}",
+        )
+        written += save(lambda figure, palette: _paint_leakage(courses, config, figure, palette),
+                        folder / "leakage", words, epoch_rows(courses))  # fmt: skip
     if config.ler:
         words = Labels(
             _ler_title(found),
@@ -88,11 +100,32 @@ def _paint_epochs(
     axes, column = legend_column(figure, 0.22)
     for label, name, place, colour, width in _lines(courses, config, palette):
         course = courses[name]
-        axes.plot(course.expected[:, place], color=colour, lw=width, label=label)
+        axes.plot(_running(course, course.expected[:, place], place),
+                  color=colour, lw=width, label=label)  # fmt: skip
     axes.set_xlabel("epoch")
     axes.set_ylabel("detection events a cycle")
     plain_grid(axes)
     _legend(axes, column)
+
+
+def _paint_leakage(
+    courses: Mapping[str, Course], config: SteerConfig, figure: Figure, palette: Palette
+) -> None:
+    axes, column = legend_column(figure, 0.22)
+    for label, name, place, colour, width in _lines(courses, config, palette):
+        course = courses[name]
+        axes.plot(_running(course, course.leakage[:, place], place),
+                  color=colour, lw=width, label=label)  # fmt: skip
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("leakage a gate")
+    axes.set_yscale("log")
+    plain_grid(axes)
+    _legend(axes, column)
+
+
+def _running(course: Course, values: Any, place: int) -> Any:
+    """Without the epochs in which the code was halted; what is untouched, or best, never is."""
+    return np.where((course.halted < 1) | (place > 1), values, np.nan)
 
 
 def _paint_lers(

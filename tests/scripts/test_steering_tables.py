@@ -14,6 +14,7 @@ from scripts.steering_tables import (
     epoch_rows,
     figures,
     knob_rows,
+    leaks_more,
     ler_rows,
     settled,
     spread_over_time,
@@ -35,6 +36,7 @@ def course(**changes: Any) -> Course:
         np.array([60.0 * epoch for epoch in range(1, EPOCHS + 1)]),
         np.tile(DETECTIONS, (EPOCHS, 1)), np.zeros(EPOCHS),
         np.full((EPOCHS, 2), 0.5), 1, counts, (), ("q1.0", "q1-2.0"),
+        np.zeros((EPOCHS, 4)), (), (),
     )  # fmt: skip
     return usual._replace(**changes)
 
@@ -85,12 +87,17 @@ def test_the_first_quarter_is_left_out() -> None:
 
 
 def test_figures_are_means_and_sums() -> None:
-    found = figures(course(rolled_back=(7, 20), halted=np.repeat([0.0, 0.5], 20)))
-    assert found["detections_a_cycle"] == dict(zip(EXPECTED, DETECTIONS, strict=True))
-    assert found["score_exploring"] == pytest.approx((8 - 5) / (8 - 2))
-    assert found["score_steered"] == pytest.approx((8 - 4) / (8 - 2))
+    """While it is halted, nothing is won: for a third of the time here."""
+    halted = np.repeat([0.0, 0.5], 20)
+    found = figures(course(rolled_back=(7, 20), halted=halted, recalibrated=(20,)))
+    assert found["detections_a_cycle"] == pytest.approx(
+        dict(zip(EXPECTED, DETECTIONS, strict=True))
+    )
+    assert found["score_exploring"] == pytest.approx((8 - 5) / (8 - 2) * 2 / 3)
+    assert found["score_steered"] == pytest.approx((8 - 4) / (8 - 2) * 2 / 3)
     assert found["halted"] == pytest.approx(0.5 * 20 / 30)
     assert found["rolled_back_at"] == [7, 20]
+    assert found["recalibrated_at"] == [20]
     for who, errors in ERRORS.items():
         one = found["ler"][who]
         assert (one["shots"], one["errors"]) == (3 * SHOTS, 3 * errors)
@@ -98,6 +105,20 @@ def test_figures_are_means_and_sums() -> None:
         wilson = stats.binomtest(3 * errors, 3 * SHOTS).proportion_ci(method="wilson")
         assert one["interval"] == pytest.approx(list(wilson), rel=1e-6)
         assert one["standard_deviation"] == 0
+
+
+def test_what_would_be_while_the_code_is_halted_does_not_count() -> None:
+    """Ten epochs of thirty, in which the settings are the best there are."""
+    expected, halted = np.tile(DETECTIONS, (EPOCHS, 1)), np.zeros(EPOCHS)
+    expected[20:30, :2], halted[20:30] = 2.0, 1.0
+    found = figures(course(expected=expected, halted=halted))
+    assert found["detections_a_cycle"]["exploring"] == pytest.approx(5.0)
+    assert found["score_exploring"] == pytest.approx((8 - 5) / (8 - 2) * 2 / 3)
+    never = figures(course(halted=np.ones(EPOCHS)))
+    assert never["detections_a_cycle"]["exploring"] is None
+    assert never["score_exploring"] == 0
+    (line,) = warnings(course(recalibrated=(20,)), SteerConfig())
+    assert line.startswith("halted for a calibration at epoch 20: ")
 
 
 def test_without_counts_there_are_no_logical_errors() -> None:
@@ -116,6 +137,12 @@ def test_rows_say_all_that_was_written_down() -> None:
     assert rows[41] == {
         "steerer": "spsa", "epoch": 1, "time_s": 120.0, "halted": 0.0,
         "exploring": 7.0, "steered": 6.0, "untouched": 8.0, "best": 2.0,
+    }  # fmt: skip
+    leaky = {name: one._replace(leakage=np.tile((4e-5, 3e-5, 2e-5, 1e-5), (EPOCHS, 1)))
+             for name, one in both.items()}  # fmt: skip
+    assert epoch_rows(leaky)[41] == rows[41] | {
+        "leakage_exploring": 4e-5, "leakage_steered": 3e-5, "leakage_untouched": 2e-5,
+        "leakage_best": 1e-5,
     }  # fmt: skip
     rows = ler_rows(both)
     assert len(rows) == 2 * 5 * 4
@@ -147,7 +174,29 @@ def test_the_table_of_a_run_that_counted_in_its_first_quarter_alone() -> None:
     assert "tracker" in table({"steerer": course(counts=first)}, SteerConfig())
 
 
+def test_the_table_tells_leakage_where_there_is_any() -> None:
+    leaky = course(leakage=np.tile((4e-5, 3e-5, 2e-5, 1e-5), (EPOCHS, 1)))
+    lines = table({"steerer": leaky, "mine": course()}, SteerConfig()).splitlines()
+    assert [line.split()[6] for line in lines[2:]] == ["4.0e-05", "-", "2.0e-05", "1.0e-05"]
+
+
 # --- caught ---
+
+
+@pytest.mark.parametrize(("steered", "leakage", "times"), [
+    (4.0, 9e-5, 4.5),
+    (4.0, 1e-5, None),  # less
+    (9.0, 9e-5, None),  # detectors see it
+    (4.0, 2.02e-5, None),  # 4.32 M shots: 87 and 86 leaked, which may be chance
+])  # fmt: skip
+def test_fewer_detections_with_more_leakage_are_caught(
+    steered: float, leakage: float, times: float | None
+) -> None:
+    found = course(leakage=np.tile((4e-5, leakage, 2e-5, 1e-5), (EPOCHS, 1)),
+                   expected=np.tile((5.0, steered, 8.0, 2.0), (EPOCHS, 1)))  # fmt: skip
+    assert leaks_more(found, SteerConfig()) == (times if times is None else pytest.approx(times))
+    said = [line for line in warnings(found, SteerConfig()) if line.startswith("CAUGHT")]
+    assert len(said) == (times is not None)
 
 
 def test_fewer_detections_with_more_logical_errors_are_caught() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from decoders.logical import logical_errors
 from envs.agents.steerers.guard import Guard, GuardRecipe
 from envs.agents.steerers.judge import EXPECTED, Judge, tried_settings
 from envs.agents.steerers.registry import AnySteerer, make_steerer
+from envs.agents.steerers.schedule import Schedule, ScheduleRecipe
 from envs.agents.steerers.steerer import Steerer
 from envs.agents.vector import AsVecEnv
 from envs.steered.plant import Array
@@ -32,6 +33,7 @@ from envs.steering import SteeringConfig, SurfaceCodeSteeringVector
 
 _SHOTS = 3  # what the seed is used for
 _TRIED = 8  # candidates, spread over all, whose logical errors are counted together
+_MAY_BE_OFF = ("guard", "recalibration", "ler")
 _MOST_NUMBERS = 5_000_000  # of settings that are written down
 
 OnProgress = Callable[[float, str], None]
@@ -72,6 +74,10 @@ class SteerConfig(_Recipe):
         default=GuardRecipe(), description="puts back what was better, for the steerer alone; or "
         "false"
     )  # fmt: skip
+    recalibration: Annotated[ScheduleRecipe | None, BeforeValidator(_off)] = Field(
+        default=None, description="halts the code for a calibration of all controls when that is "
+        "worth it, for the steerer alone; false by default"
+    )  # fmt: skip
     ler: Annotated[LerRecipe | None, BeforeValidator(_off)] = Field(
         default=LerRecipe(), description="counts of logical errors; or false"
     )
@@ -80,7 +86,7 @@ class SteerConfig(_Recipe):
     @model_serializer(mode="wrap")
     def _written(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """As a table, which is read again."""
-        off = {name: False for name in ("guard", "ler") if getattr(self, name) is None}
+        off = {name: False for name in _MAY_BE_OFF if getattr(self, name) is None}
         return usual(self) | off
 
     @model_validator(mode="after")
@@ -93,6 +99,9 @@ class SteerConfig(_Recipe):
                                  f"_, got {name!r}")  # fmt: skip
         if self.environment.epochs is not None:
             raise ValueError("environment.epochs cuts the run: leave it out, and set epochs alone")
+        if self.recalibration and self.steerer.kind == "ppo":
+            raise ValueError("recalibration: stable-baselines3's ppo cannot be halted: take "
+                             "another steerer, or recalibration = false")  # fmt: skip
         return self
 
 
@@ -122,6 +131,9 @@ class Course(NamedTuple):
     counts: tuple[Count, ...]
     rolled_back: tuple[int, ...]
     controls: tuple[str, ...]
+    leakage: Array  # the population that a gate leaks, [E, 4] in the order of EXPECTED
+    leaked: tuple[int, ...]  # those of `rolled_back` in which leakage was the reason
+    recalibrated: tuple[int, ...]  # epochs in which the code was halted for it
 
     def lers(self, who: str) -> NDArray[np.int64]:
         """Epochs, shots, errors of one of EXPECTED, [N, 3]."""
@@ -141,25 +153,43 @@ def steer(
     model = make_steerer(recipe, env, config.seed)
     env.seed(config.seed)
     judge = Judge(config.environment.memory.rounds)
-    guard = Guard(config.guard) if config.guard and recipe is config.steerer else None
-    writer = _Writer(config, judge, guard, checkpoint, on_progress)
+    keepers = _Keepers.of(config) if recipe is config.steerer else _Keepers(None, None)
+    writer = _Writer(config, judge, keepers, checkpoint, on_progress)
     writer.restore(model)
-    parts: list[BaseCallback] = [judge, *([guard] if guard else []), writer]
+    # The writer comes first: it saves what was known before a schedule begins another epoch.
+    parts: list[BaseCallback] = [judge, writer, *keepers.present().values()]
     left = config.epochs - len(judge.times_s)
     if left > 0:
         model.learn(left * config.candidates, CallbackList(parts), reset_num_timesteps=False)
     return writer.course(device.controls)
 
 
+class _Keepers(NamedTuple):
+    """What steps in beside a steerer, by the names of its tables."""
+
+    guard: Guard | None
+    recalibration: Schedule | None
+
+    @classmethod
+    def of(cls, config: SteerConfig) -> _Keepers:
+        """As it says."""
+        return cls(Guard(config.guard) if config.guard else None,
+                   Schedule(config.recalibration) if config.recalibration else None)  # fmt: skip
+
+    def present(self) -> dict[str, Guard | Schedule]:
+        """Those that there are."""
+        return {name: one for name, one in self._asdict().items() if one is not None}
+
+
 class _Writer(BaseCallback):
     """Counts logical errors when they are due, tells how it goes, and saves."""
 
     def __init__(
-        self, config: SteerConfig, judge: Judge, guard: Guard | None,
+        self, config: SteerConfig, judge: Judge, keepers: _Keepers,
         checkpoint: pathlib.Path | None, on_progress: OnProgress,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._config, self._judge, self._guard = config, judge, guard
+        self._config, self._judge, self._keepers = config, judge, keepers
         self._checkpoint, self._on_progress = checkpoint, on_progress
         self._counts: list[Count] = []
         self._decoder: Any = None
@@ -170,17 +200,16 @@ class _Writer(BaseCallback):
         if path is None or not path.exists() or not isinstance(model, Steerer):
             return
         with np.load(path, allow_pickle=False) as kept:
-            model.restore({key[7:]: kept[key] for key in kept if key.startswith("policy.")})
+            model.restore(_under("policy", kept))
             model.epochs = len(kept["times_s"])
             model.num_timesteps = model.epochs * self._config.candidates
             self._judge.times_s = kept["times_s"].tolist()
             self._judge.halted = kept["halted"].tolist()
             self._judge.expected, self._judge.settings = list(kept["expected"]), list(kept["all"])
             self._counts = [Count(int(e), str(w), int(s), int(n)) for e, w, s, n in kept["counts"]]
-            if self._guard is not None:
-                self._guard.restore(
-                    {key[6:]: kept[key] for key in kept if key.startswith("guard.")}
-                )
+            self._judge.leakage = list(kept["leakage"])
+            for name, keeper in self._keepers.present().items():
+                keeper.restore(_under(name, kept))
 
     def _on_training_start(self) -> None:
         experiment = self.training_env.get_attr("experiment", 0)[0]
@@ -237,11 +266,12 @@ class _Writer(BaseCallback):
         if self._checkpoint is None or not isinstance(model, Steerer) or not model.resumes:
             return
         arrays = {f"policy.{name}": values for name, values in model.arrays().items()}
-        known = self._guard.arrays() if self._guard is not None else {}
-        arrays |= {f"guard.{name}": values for name, values in known.items()}
+        for keeper, one in self._keepers.present().items():
+            arrays |= {f"{keeper}.{name}": values for name, values in one.arrays().items()}
         part = self._checkpoint.with_suffix(".part.npz")
         np.savez(
             part, times_s=judge.times_s, halted=judge.halted, expected=judge.expected,
+            leakage=judge.leakage,
             all=np.asarray(judge.settings, dtype=np.float32),
             counts=np.array([tuple(map(str, one)) for one in self._counts]).reshape(-1, 4),
             **cast("dict[str, Any]", arrays),
@@ -250,11 +280,17 @@ class _Writer(BaseCallback):
 
     def course(self, controls: tuple[str, ...]) -> Course:
         """All that was written down."""
-        judge = self._judge
+        judge, (guard, schedule) = self._judge, self._keepers
         stride = max(1, math.ceil(len(judge.settings) * len(controls) / _MOST_NUMBERS))
         return Course(
             np.array(judge.times_s), np.array(judge.expected), np.array(judge.halted),
             np.array(judge.settings[::stride], dtype=np.float32).astype(float), stride,
             tuple(self._counts),
-            tuple(self._guard.rolled_back if self._guard else ()), controls,
+            tuple(guard.rolled_back if guard else ()), controls, np.array(judge.leakage),
+            tuple(guard.leaked if guard else ()), tuple(schedule.halted_at if schedule else ()),
         )  # fmt: skip
+
+
+def _under(name: str, kept: Mapping[str, Any]) -> dict[str, Array]:
+    """What a file holds under this name."""
+    return {key[len(name) + 1 :]: kept[key] for key in kept if key.startswith(f"{name}.")}

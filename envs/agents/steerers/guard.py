@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import binom
 from stable_baselines3.common.callbacks import BaseCallback
 
+from envs.agents.steerers.judge import tried_settings
 from envs.agents.steerers.steerer import Steerer
+from envs.steered.experiment import Experiment
 from envs.steered.plant import Array
+
+_CHANCE = 1e-6  # that counting alone makes a rise of leakage
 
 
 class GuardRecipe(BaseModel):
@@ -21,53 +26,122 @@ class GuardRecipe(BaseModel):
 
     worse: float = Field(default=0.3, gt=0, description="rolled back when detections rise by more "
                          "than this share of what they were at the settings kept")  # fmt: skip
+    leakier: float = Field(
+        default=2.0, gt=0, description="rolled back when leaked qubits rise by more than this "
+        "share of what they were at the settings kept, and by more than counting them can make"
+    )  # fmt: skip
     epochs: int = Field(default=5, ge=1, description="epochs over which both are averaged")
+
+
+class _Kept(NamedTuple):
+    """Settings, and what was measured under them."""
+
+    settings: Array
+    detections: float  # a cycle
+    leaked: float  # qubits in all epochs together
+
+    def aged(self, ageing: float) -> _Kept:
+        """The levels an epoch later; of no leaked qubit it is not known how much less than one."""
+        return self._replace(
+            detections=ageing * self.detections, leaked=ageing * max(1.0, self.leaked)
+        )
 
 
 class Guard(BaseCallback):
     """Keeps the settings under which fewest detections were measured lately; puts them back.
 
     Only what was measured counts, of all candidates together. What is kept grows old: each epoch
-    its level rises by a little, so that in the end newer settings take its place.
+    its levels rise by a little, so that in the end newer settings take its place. Where settings
+    that were put back show at once no better, the device has changed, and they are given up: a
+    steerer that is on its way to new ones must not be called back again. Leakage does not
+    make detections alone, and may even spare some: so it has a level of its own, which fewer
+    detections do not raise.
     """
 
-    ageing = 1.01  # of the kept level, in an epoch
+    ageing = 1.01  # of the kept levels, in an epoch
 
     def __init__(self, recipe: GuardRecipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.rolled_back: list[int] = []  # epochs
-        self._recent: deque[float] = deque(maxlen=recipe.epochs)
-        self._kept: tuple[Array, float] | None = None
+        self.leaked: list[int] = []  # those of them in which leakage was the reason
+        self._recent: deque[tuple[float, float]] = deque(maxlen=recipe.epochs)
+        self._kept: _Kept | None = None
+        self._is_back = False  # whether this epoch shows what was put back
 
     def arrays(self) -> dict[str, Array]:
         """All that it knows, as plain arrays."""
-        settings, level = self._kept if self._kept is not None else (np.empty(0), math.nan)
-        return {"recent": np.array(self._recent), "kept": settings, "level": np.array(level),
-                "rolled_back": np.array(self.rolled_back, dtype=np.float64)}  # fmt: skip
+        kept = [] if self._kept is None else [*self._kept.settings, *self._kept[1:]]
+        return {"recent": np.array(self._recent).reshape(-1, 2), "kept": np.array(kept),
+                "rolled_back": np.array(self.rolled_back, dtype=np.float64),
+                "leaked": np.array(self.leaked, dtype=np.float64),
+                "is_back": np.array(float(self._is_back))}  # fmt: skip
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Knows what another one knew."""
-        self._recent.extend(arrays["recent"].tolist())
-        self.rolled_back = [int(epoch) for epoch in arrays["rolled_back"]]
-        if len(arrays["kept"]):
-            self._kept = arrays["kept"], float(arrays["level"])
+        self._recent.extend((float(one), float(two)) for one, two in arrays["recent"])
+        self.rolled_back = arrays["rolled_back"].astype(int).tolist()
+        self.leaked = arrays["leaked"].astype(int).tolist()
+        self._is_back = bool(arrays["is_back"])
+        if len(kept := arrays["kept"]):
+            self._kept = _Kept(kept[:-2], float(kept[-2]), float(kept[-1]))
 
     def _on_step(self) -> bool:
         model = self.model
         if not isinstance(model, Steerer):
             return True
-        self._recent.append(-float(np.mean(self.locals["rewards"])))
-        if len(self._recent) < self.recipe.epochs:
-            return True
-        now = float(np.mean(self._recent))
-        kept = None if self._kept is None else (self._kept[0], self.ageing * self._kept[1])
-        if kept is None or now <= kept[1]:
-            self._kept = (model.settings, now)
-            return True
-        self._kept = kept
-        if now > (1 + self.recipe.worse) * kept[1]:
-            model.roll_back(kept[0])
-            self.rolled_back.append(model.epochs)
+        if model.halted:  # what follows is not to be held against what was before
             self._recent.clear()
+            self._kept = None
+            return True
+        self._recent.append(self._seen())
+        if self._is_back and self._kept is not None and self._is_no_better(self._kept):
+            self._kept = None
+        self._is_back = False
+        if len(self._recent) == self.recipe.epochs:
+            self._compare(model)
         return True
+
+    def _seen(self) -> tuple[float, float]:
+        """Detections a cycle and leaked qubits of this epoch."""
+        experiment: Experiment = self.training_env.get_attr("experiment", 0)[0]
+        leaked = experiment.leaked(tried_settings(self.locals)).sum()
+        return -float(np.mean(self.locals["rewards"])), float(leaked)
+
+    def _is_no_better(self, kept: _Kept) -> bool:
+        """Whether what was put back shows, in its first epoch, what it was put back for."""
+        ((detections, leaked),) = self._recent
+        return detections > (1 + self.recipe.worse) * kept.detections or surely_more(
+            leaked, kept.leaked / self.recipe.epochs, self.recipe.leakier
+        )
+
+    def _compare(self, model: Steerer) -> None:
+        """Keeps the settings of now, or puts back those kept, or neither."""
+        detections, leaked = np.mean(self._recent, axis=0)[0], np.sum(self._recent, axis=0)[1]
+        if self._kept is None:
+            self._kept = _Kept(model.settings, detections, leaked)
+            return
+        kept = self._kept.aged(self.ageing)
+        is_leaky = surely_more(leaked, kept.leaked, self.recipe.leakier)
+        if detections <= kept.detections and not is_leaky:
+            kept = _Kept(model.settings, detections, min(leaked, kept.leaked))
+        self._kept = kept
+        if is_leaky or detections > (1 + self.recipe.worse) * kept.detections:
+            model.roll_back(kept.settings)
+            self.rolled_back.append(model.epochs)
+            if is_leaky:
+                self.leaked.append(model.epochs)
+            self._recent.clear()
+            self._is_back = True
+
+
+def surely_more(now: float, before: float, share: float, chance: float = _CHANCE) -> bool:
+    """Whether a count is above another by more than this share, and not by chance.
+
+    Of two Poisson counts with means in the ratio r, the first is binomial among both, with r/(1+r).
+
+    >>> surely_more(400, 100, 1.0), surely_more(40, 10, 1.0), surely_more(400, 200, 1.0)
+    (True, False, False)
+    """
+    ratio, many, few = 1 + share, round(now), round(before)
+    return bool(binom.sf(many - 1, many + few, ratio / (1 + ratio)) < chance)

@@ -20,9 +20,10 @@ class Judge(BaseCallback):
     """Notes, at each epoch, the detections a cycle to be expected at that very time.
 
     `exploring`: of the candidates in the mean, what the experiment pays; `steered`: of the settings
-    that are held best; `untouched`: of those it began with; `best`: of the hidden optimum. `halted`
-    is the share of the epoch in which the code did not run. `settings` [E, K] holds what was held
-    best. It reads the hidden truth, and no agent reads it.
+    that are held best; `untouched`: of those it began with; `best`: of the hidden optimum.
+    `leakage` is the population that a gate leaks, of the same four. `halted` is the share of the
+    epoch in which the code did not run. `settings` [E, K] holds what was held best. It reads the
+    hidden truth, and no agent reads it.
     """
 
     def __init__(self, rounds: int) -> None:
@@ -30,6 +31,7 @@ class Judge(BaseCallback):
         self.rounds = rounds
         self.times_s: list[float] = []
         self.expected: list[Array] = []  # [4], in the order of EXPECTED
+        self.leakage: list[Array] = []  # [4], likewise
         self.halted: list[float] = []
         self.settings: list[Array] = []
 
@@ -41,13 +43,18 @@ class Judge(BaseCallback):
         held = _held(model)  # it learns from this epoch only afterwards
         plant = experiment.plant
         rows = np.stack([held, np.zeros_like(held), plant.optimum(time_s)])
-        rates = plant.rates(np.concatenate([candidates, rows]), time_s)
-        detections = rates @ plant.cones.counts / self.rounds
-        self.expected.append(np.array([detections[: len(candidates)].mean(), *detections[-3:]]))
+        rates = [plant.rates(part, time_s) for part in (candidates, rows)]
+        self.expected.append(_four(*(one @ plant.cones.counts / self.rounds for one in rates)))
+        self.leakage.append(_four(*(plant.leakage(part, time_s) for part in (candidates, rows))))
         self.times_s.append(time_s)
         self.halted.append(getattr(model, "halted", 0.0))
         self.settings.append(held)
         return True
+
+
+def _four(tried: Array, others: Array) -> Array:
+    """In the order of EXPECTED."""
+    return np.array([tried.mean(), *others])
 
 
 def _held(model: Any) -> Array:
@@ -63,13 +70,21 @@ def tried_settings(seen: Mapping[str, Any]) -> Array:
     return np.asarray(seen["candidates"] if "candidates" in seen else seen["clipped_actions"])
 
 
-def score(expected: Array, of: str = "exploring") -> float:
+def score(expected: Array, of: str = "exploring", halted: Array | float = 0.0) -> float:
     """(N − N_untouched) / (N_best − N_untouched) of mean detections over epochs [E, 4].
 
-    No number where nothing can be won, as what is untouched is best.
+    Where the code was `halted`, for a share [E] of each epoch, nothing was won that could have
+    been. No number where nothing can be won at all, as what is untouched is best.
     """
-    means: dict[str, float] = dict(zip(EXPECTED, np.mean(expected, axis=0).tolist(), strict=True))
-    to_win = means["best"] - means["untouched"]
-    if abs(to_win) < _NOTHING * means["best"]:
+    found: dict[str, Array] = dict(zip(EXPECTED, np.transpose(expected), strict=True))
+    to_win = float(np.mean(found["best"] - found["untouched"]))
+    if abs(to_win) < _NOTHING * float(np.mean(found["best"])):
         return math.nan
-    return (means[of] - means["untouched"]) / to_win
+    runs = 1 - np.broadcast_to(halted, found[of].shape)
+    return float(np.mean(runs * (found[of] - found["untouched"]))) / to_win
+
+
+def while_running(values: Array, halted: Array) -> Array:
+    """Means over the time in which the code ran, of what it showed [E, N]; nan if it never did."""
+    runs = 1 - halted
+    return runs @ values / runs.sum() if runs.any() else np.full(values.shape[1], math.nan)

@@ -16,6 +16,22 @@ _STEP = 1e-3  # of the differences that stand for slopes
 _AT_ONCE = 64  # controls
 
 
+def share_halted(halts_epochs: float, since: int) -> float:
+    """How much of an epoch a calibration takes that began so many epochs before."""
+    return min(1.0, max(0.0, halts_epochs - since))
+
+
+def is_done(halts_epochs: float, since: int) -> bool:
+    """Whether this is the epoch in which its time has passed."""
+    return since == max(0, math.ceil(halts_epochs) - 1)
+
+
+def calibrated(experiment: Experiment, leaves: float, rng: np.random.Generator) -> Array:
+    """What a calibration finds, [K]: the truth of now, each control off by about so much."""
+    optimum = experiment.plant.optimum(experiment.time_s)
+    return optimum + leaves * rng.standard_normal(len(optimum))
+
+
 class CalibrationRecipe(SteererRecipe):
     """A calibration of all controls, as good and as long as said here."""
 
@@ -49,18 +65,19 @@ class Calibration(Steerer[CalibrationRecipe]):
     @property
     def halted(self) -> float:
         """The share of this epoch in which the code does not run."""
-        every, halts = self.recipe.every_epochs, self.recipe.halts_epochs
-        since = self.epochs if every is None else self.epochs % every
-        return min(1.0, max(0.0, halts - since))
+        return max(super().halted, share_halted(self.recipe.halts_epochs, self._since))
+
+    @property
+    def _since(self) -> int:
+        """Epochs since the latest calibration began."""
+        every = self.recipe.every_epochs
+        return self.epochs if every is None else self.epochs % every
 
     def propose(self) -> Array:
         """The settings of the last calibration; a new one is done once its time has passed."""
-        every, rng = self.recipe.every_epochs, self.rng()
-        since = self.epochs if every is None else self.epochs % every
-        if since == max(0, math.ceil(self.recipe.halts_epochs) - 1):
+        if is_done(self.recipe.halts_epochs, self._since):
             experiment: Experiment = self._checked().get_attr("experiment", 0)[0]
-            off = self.recipe.leaves * rng.standard_normal(len(self.settings))
-            found = experiment.plant.optimum(experiment.time_s) + off
+            found = calibrated(experiment, self.recipe.leaves, self.rng())
             self.settings = self.settings + self.recipe.gain * (found - self.settings)
         return np.repeat(self.settings[None], self.n_envs, axis=0)
 

@@ -86,7 +86,7 @@ class Steerer(BaseAlgorithm, Generic[R]):
             supported_action_spaces=(gym.spaces.Box,),
         )  # fmt: skip
         self.recipe = self.recipe_class.model_validate(recipe or {})
-        self.epochs, self.is_back = 0, False
+        self.epochs, self.is_back, self._halted = 0, False, 0.0
         if _init_setup_model:
             self._setup_model()
 
@@ -138,6 +138,20 @@ class Steerer(BaseAlgorithm, Generic[R]):
     def width(self, values: Array | float) -> None:
         with torch.no_grad():
             self.gaussian.log_std.copy_(torch.as_tensor(np.log(values)))
+
+    @property
+    def halted(self) -> float:
+        """The share of this epoch in which the code does not run."""
+        return self._halted
+
+    def halt(self, share: float) -> None:
+        """The code does not run in so much of this epoch, of which nothing then is learnt."""
+        self._halted, self.is_back = share, share > 0
+
+    def recalibrated(self, settings: Array, leaves: float) -> None:
+        """Goes on from settings that a calibration found, each about so far off its optimum."""
+        del leaves  # for those who know how sure they are
+        self.settings = settings
 
     def roll_back(self, settings: Array) -> None:
         """Goes back to these settings; what this epoch shows, of others, is not learnt from."""

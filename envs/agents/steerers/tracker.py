@@ -26,6 +26,8 @@ from envs.agents.steerers.steerer import Steerer, SteererRecipe, mirrored
 from envs.steered.plant import Array, LightCones
 
 _FORGETTING = 0.97  # of how well models of motion did, in an epoch
+_FLOOR_DRIFT = 0.01  # of the floor, in an epoch
+_SURE = 5.0  # standard deviations of what detections may rise by without a jump
 _NOTHING = 1e-9  # of what tells
 _WATCHED = 128  # controls that judge these models
 # s², of which 1 is the units' own; one that is taken for too small makes steps too long.
@@ -75,6 +77,7 @@ class Tracker(Steerer[TrackerRecipe]):
             "squares": np.ones(count),
             "doubts": np.full(count, recipe.doubt**2),  # variances of the squares
             "efficiency": np.array(0.5),
+            "floor": np.zeros(3),  # of detections, its variance, whether it is known
         }
 
     @property
@@ -121,7 +124,8 @@ class Tracker(Steerer[TrackerRecipe]):
             self._learn_squares(pairs, cones, weights)
         factors = -4 * self.remembered("squares") * pairs.offsets
         seen = Measurement(cones, weights, factors, pairs.deviations)
-        self._move(seen, seen.back(pairs.differences / pairs.deviations))
+        risen = self._rise(pairs, cones)
+        self._move(seen, seen.back(pairs.differences / pairs.deviations), risen)
 
     def _learn_squares(self, pairs: Pairs, cones: LightCones, weights: csr_array) -> None:
         sizes, squares, doubts = pairs.offsets**2, *map(self.remembered, ("squares", "doubts"))
@@ -132,11 +136,32 @@ class Tracker(Steerer[TrackerRecipe]):
         told = self.remembered("efficiency") * seen.information()
         self.remember("doubts", 1 / (1 / doubts + told))
 
-    def _move(self, seen: Measurement, right: Array) -> None:
+    def _rise(self, pairs: Pairs, cones: LightCones) -> float:
+        """The variance of a jump that makes detections rise as they did; 0 if they hardly did.
+
+        Narrow pairs tell little of where an optimum jumped to, but all detections together tell at
+        once that it did: they are a floor, and what offsets and the prior make beside it.
+        """
+        loads = 2 * cones.curvature * self.remembered("squares")
+        level = cones.counts @ pairs.sums.mean(axis=0) / 2
+        counting = cones.counts**2 @ (pairs.deviations**2).sum(axis=0) / (2 * len(pairs.sums)) ** 2
+        believed = float(loads @ self.remembered("covariances")[PLACE, PLACE])
+        rest = level - loads @ (pairs.offsets**2).mean(axis=0) - believed
+        floor, variance, is_known = self.remembered("floor")
+        expected, doubt = variance + (_FLOOR_DRIFT * floor) ** 2, counting + believed**2
+        if is_known and rest - floor > _SURE * np.sqrt(expected + doubt):
+            self.remember("floor", np.zeros(3))
+            return float((rest - floor) / loads.sum())
+        gain = expected / (expected + doubt) if is_known else 1.0
+        variance = gain * doubt  # which is (1 − gain) · expected too
+        self.remember("floor", np.array([floor + gain * (rest - floor), variance, 1.0]))
+        return 0.0
+
+    def _move(self, seen: Measurement, right: Array, risen: float) -> None:
         """The filter's step; `right` is Mᵀ y, y being what is seen from the settings."""
         means, covariances = self.remembered("means"), self.remembered("covariances")
         right = right - seen.back(seen.of(means[PLACE] - self.settings))
-        jump = self._jumps(seen, right, covariances[PLACE, PLACE])
+        jump = np.maximum(self._jumps(seen, right, covariances[PLACE, PLACE]), risen)
         prior = covariances[PLACE, PLACE] + jump
         told = np.maximum(self._efficiency_now(seen, prior) * seen.information(), _NOTHING)
         # What each control would have measured alone, to be believed by as much.

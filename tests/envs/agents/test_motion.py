@@ -150,6 +150,40 @@ class TestTracker:
         assert coupled == pytest.approx(2 * np.pi / 20 / np.sqrt(2), rel=0.2)
         assert alone < 0.02
 
+    def excesses(self, drift, epochs):
+        """Detections of all candidates above the optimum's at each epoch, as a share of these."""
+        env = AsVecEnv(SurfaceCodeSteeringVector(40, {"drift": drift, "epoch_s": 60.0}))
+        model, judge = Tracker(env=env, seed=1), Judge(rounds=10)
+        env.seed(1)
+        model.learn(40 * epochs, judge)
+        exploring, _, _, best = np.array(judge.expected).T
+        return exploring / best - 1
+
+    def test_a_small_jump_after_a_long_rest_is_found_though_pairs_are_narrow(self):
+        """All detections together show it, not the differences of pairs: in two epochs, not ten."""
+        step = {"kind": "step", "time_s": 6000.0, "amount": 0.5}
+        found = self.excesses([{"process": step, "absolute": {"optimum": 1.0}}], 110)
+        assert found[98] < 0.01  # at rest
+        assert found[100] > 0.08  # the jump, at epoch 100
+        assert found[103] < 0.25 * found[100]
+
+    def test_a_floor_that_rises_by_itself_is_looked_into_once(self, monkeypatch):
+        """As where qubits relax faster, and no control helps: it must not search for ever."""
+        env = AsVecEnv(SurfaceCodeSteeringVector(40, {}))
+        model = Tracker(env=env, seed=4)
+        env.seed(4)
+        model.learn(40 * 60)
+        plant = env.get_attr("experiment", 0)[0].plant
+        rates = type(plant).rates
+        monkeypatch.setattr(plant, "rates", lambda *given: 1.2 * rates(plant, *given))
+        widths = []
+        for _ in range(30):
+            model.learn(40, reset_num_timesteps=False)
+            widths.append(model.width.mean())
+        assert max(widths[:3]) > 0.1  # it did look
+        assert max(widths[12:]) < 0.1  # and comes to rest
+        assert widths[-1] < 0.9 * widths[12]
+
     def test_it_goes_on_from_a_calibration(self):
         env = AsVecEnv(SurfaceCodeSteeringVector(40, {}))
         model = Tracker(env=env, seed=3)

@@ -1,98 +1,40 @@
-"""A steered run: what the judge writes down, the references, the guard, logical errors, saving."""
+"""A steered run: what the judge writes down, the references, logical errors, saving."""
 
 import pathlib
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pymatching
 import pytest
 import sinter
 import stim
-from pydantic import Field
-from stable_baselines3.common.callbacks import CallbackList
 
 from decoders import logical as logical_module
 from decoders.logical import logical_errors
-from envs.agents.steerers import SPSA, Calibration, Evolution, LocalCredit, Oracle, Tracker
+from envs.agents.steerers import Calibration, Oracle
 from envs.agents.steerers import registry as known
-from envs.agents.steerers.course import SteerConfig, steer
-from envs.agents.steerers.guard import Guard, GuardRecipe
+from envs.agents.steerers.course import steer
 from envs.agents.steerers.judge import EXPECTED, Judge, score
-from envs.agents.steerers.steerer import Steerer, SteererRecipe
-from envs.agents.vector import AsVecEnv
 from envs.steered import Experiment
-from envs.steering import SurfaceCodeSteeringVector
-
-B = 8
-SMALL: dict[str, Any] = {"memory": {"rounds": 3, "noise": {"kind": "depolarizing", "p": 4e-3}}}
-OFF: dict[str, Any] = {**SMALL, "plant": {"start_off": 1.0}, "cycles": 100_000}
-STEP: dict[str, Any] = {**SMALL, "drift": [
-    {"process": {"kind": "step", "time_s": 180.0}, "absolute": {"optimum": 1.0}}
-]}  # fmt: skip
-RAMP: dict[str, Any] = {**SMALL, "drift": [
-    {"process": {"kind": "ramp", "per_hour": 6.0}, "absolute": {"optimum": 1.0}}
-]}  # a tenth of a unit an epoch  # fmt: skip
-SINES: dict[str, Any] = {**SMALL, "drift": [{
-    "process": {"kind": "sinusoid", "period_s": 3000.0, "random_phase": True},
-    "absolute": {"optimum": 1.0},
-}]}  # fmt: skip
-
-
-class WalksRecipe(SteererRecipe):
-    """How far it goes in an epoch, all controls together."""
-
-    kind: Literal["walks"] = "walks"
-    pace: float = Field(default=0.1)
-
-
-class Walks(Steerer[WalksRecipe]):
-    """Walks away, whatever the detectors show; candidate b is b/20 of a unit ahead of it."""
-
-    recipe_class = WalksRecipe
-
-    def _first_width(self) -> float:
-        return 1.0
-
-    def propose(self) -> np.ndarray:
-        return self.settings + np.arange(self.n_envs)[:, None] / 20
-
-    def update(self, candidates: np.ndarray, rates: np.ndarray) -> None:
-        self.settings = self.settings + self.recipe.pace
+from tests.envs.agents.steered_runs import (
+    OFF,
+    RAMP,
+    SINES,
+    SMALL,
+    STEP,
+    Walks,
+    config,
+    detections,
+    device_of,
+    recipe_of,
+    run,
+    stopped,
+)
 
 
 @pytest.fixture(autouse=True)
 def walks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(known.STEERERS, "walks", Walks)
-
-
-def config(environment: Any, **others: Any) -> SteerConfig:
-    usual = {"epochs": 6, "candidates": B, "ler": None, "checkpoint_every_epochs": 2}
-    return SteerConfig.model_validate({**usual, **others, "environment": environment})
-
-
-def recipe_of(kind: str, **values: Any) -> Any:
-    if kind == "walks":
-        return WalksRecipe(**values)
-    return SteerConfig.model_validate({"steerer": {"kind": kind, **values}}).steerer
-
-
-def device_of(environment: Any, seed: int = 1) -> Any:
-    """The device that a run with this seed meets."""
-    env = SurfaceCodeSteeringVector(B, environment)
-    env.reset(seed=seed)
-    return env.experiment.plant
-
-
-def detections(circuit: stim.Circuit) -> float:
-    """Detections a shot by stim's own error model: an error flips, or flips back."""
-    kept = np.ones(circuit.num_detectors)  # Π (1 − 2p) for each detector
-    error: Any
-    for error in circuit.detector_error_model().flattened():
-        if error.type == "error":
-            for target in error.targets_copy():
-                if target.is_relative_detector_id():
-                    kept[target.val] *= 1 - 2 * error.args_copy()[0]
-    return float((1 - kept).sum() / 2)
 
 
 # --- the judge ---
@@ -178,15 +120,6 @@ def test_a_calibration_takes_its_time(
     np.testing.assert_allclose(course.settings, expected[:, None] * np.ones(41), atol=1e-12)
 
 
-def run(kind: type[Any], environment: Any, recipe: Any, epochs: int, *callbacks: Any) -> Any:
-    model = kind(env=AsVecEnv(SurfaceCodeSteeringVector(B, environment)), recipe=recipe, seed=1)
-    return on(model, epochs, *callbacks)
-
-
-def on(model: Any, epochs: int, *callbacks: Any) -> Any:
-    return model.learn(epochs * B, CallbackList(list(callbacks)), reset_num_timesteps=False)
-
-
 def test_a_calibration_leaves_as_much_as_it_says() -> None:
     """1,230 controls: 5.3 deviations by chance once in 1e7."""
     many = {**OFF, "plant": {"start_off": 1.0, "parameters": 30}}
@@ -210,68 +143,6 @@ def test_the_oracle_reaches_the_optimum() -> None:
     best = model.get_env().get_attr("experiment", 0)[0].plant.optimum(0.0)
     assert np.abs(best).min() == 1
     np.testing.assert_allclose(model.settings, best, atol=1e-3)
-
-
-# --- the guard ---
-
-
-def test_a_steerer_that_walks_away_is_put_back() -> None:
-    """First when the mean of three epochs is 1.3 times that of the first three, a little aged."""
-    judge, free = Judge(3), Judge(3)
-    guard = Guard(GuardRecipe(worse=0.3, epochs=3))
-    run(Walks, SMALL, {}, 60, free)
-    run(Walks, SMALL, {}, 60, judge, guard)
-    paid = np.array(free.expected)[:, 0]  # with 12,000 shots a candidate, as good as measured
-    means = np.convolve(paid, np.ones(3) / 3, "valid")
-    first = 2 + int(np.argmax(means > 1.3 * means[0] * 1.01 ** np.arange(len(means))))
-    assert guard.rolled_back[0] == pytest.approx(first, abs=1)
-    assert len(guard.rolled_back) >= 3
-    assert np.diff(guard.rolled_back).min() >= 3
-    held, walked = np.array(judge.settings)[:, 0], np.array(free.settings)[:, 0]
-    first = guard.rolled_back[0]
-    np.testing.assert_array_equal(held[: first + 1], walked[: first + 1])
-    assert held[first + 1] <= 0.1 * 3  # kept of the first three epochs, and a step
-    assert walked[-1] == pytest.approx(5.0)  # the bound
-    assert held.max() < 2.5
-    assert np.array(judge.expected)[:, 0].max() < 0.5 * paid.max()
-
-
-@pytest.mark.parametrize("kind", ["tracker", "spsa"])
-def test_one_that_steers_well_is_let_alone(kind: str) -> None:
-    steerer = {"kind": kind}
-    guarded = config(SINES, epochs=80, candidates=20, steerer=steerer)
-    course = steer(guarded, guarded.steerer)
-    assert course.rolled_back == ()
-    free = config(SINES, epochs=80, candidates=20, steerer=steerer, guard=False)
-    np.testing.assert_array_equal(course.expected, steer(free, free.steerer).expected)
-
-
-def test_rivals_are_not_guarded() -> None:
-    whole = config(SMALL, epochs=30, guard={"worse": 0.1, "epochs": 2})
-    assert steer(whole, recipe_of("walks", pace=0.3)).rolled_back == ()
-
-
-@pytest.mark.parametrize("kind", [Tracker, SPSA, LocalCredit, Evolution])
-def test_what_is_put_back_is_as_good_as_it_was(kind: type[Any]) -> None:
-    """All controls are thrown two units off; then the guard, which has good ones, acts."""
-    guard = Guard(GuardRecipe(worse=0.1))
-    model = run(kind, SMALL, {}, 5)
-    model.settings = np.zeros(41)  # the optimum
-    if kind is Evolution:
-        model._own._mean = np.zeros(41)
-        model._own._sigma = 0.05
-    on(model, 5, guard)
-    model.settings = model.settings + 2.0
-    if kind is Evolution:
-        model._own._mean = model._own._mean + 2.0
-    for _ in range(5):
-        on(model, 1, guard)
-        if guard.rolled_back:
-            break
-    plant = device_of(SMALL)
-    best, now = (detections(plant.noisy(one, 0.0)) for one in (np.zeros(41), model.settings))
-    assert guard.rolled_back
-    assert now < 1.3 * best
 
 
 # --- logical errors ---
@@ -363,20 +234,6 @@ def test_logical_errors_are_of_the_settings_at_that_time() -> None:
 # --- saving ---
 
 
-SHAKY = {**SINES, "memory": {"rounds": 3}, "plant": {"start_off": 1.0}}
-JUMPY: dict[str, Any] = {"steerer": {"kind": "local-credit", "rate": 2.0},
-                         "guard": {"worse": 0.02, "epochs": 2}}  # fmt: skip
-
-
-def stopped(whole: SteerConfig, recipe: Any, path: pathlib.Path, after: int) -> None:
-    def stops(fraction: float, words: str) -> None:
-        if fraction * whole.epochs > after - 0.5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        steer(whole, recipe, path, stops)
-
-
 KINDS = ["tracker", "local-credit", "spsa", "calibration", "gradient-oracle", "cma-es", "ppo"]
 
 
@@ -407,20 +264,3 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not(kind: str, tmp_path: pathl
     assert bool(fractions) != saved
     np.testing.assert_array_equal(again.expected, expected.expected)
     assert again.counts == expected.counts
-
-
-def test_roll_backs_stay_written_down(tmp_path: pathlib.Path) -> None:
-    whole = config(SHAKY, epochs=30, **JUMPY)
-    course = steer(whole, whole.steerer, tmp_path / "a.npz")
-    assert course.rolled_back
-    assert steer(whole, whole.steerer, tmp_path / "a.npz").rolled_back == course.rolled_back
-
-
-def test_a_guarded_run_that_was_stopped_ends_as_if_it_had_not(tmp_path: pathlib.Path) -> None:
-    whole = config(SHAKY, epochs=30, **JUMPY)
-    expected = steer(whole, whole.steerer)
-    assert expected.rolled_back
-    stopped(whole, whole.steerer, tmp_path / "a.npz", 17)
-    found = steer(whole, whole.steerer, tmp_path / "a.npz")
-    np.testing.assert_array_equal(found.expected, expected.expected)
-    assert found.rolled_back == expected.rolled_back
