@@ -87,6 +87,7 @@ class Steerer(BaseAlgorithm, Generic[R]):
         )  # fmt: skip
         self.recipe = self.recipe_class.model_validate(recipe or {})
         self.epochs, self.is_back, self._halted = 0, False, 0.0
+        self._trial: Array | None = None
         if _init_setup_model:
             self._setup_model()
 
@@ -153,6 +154,13 @@ class Steerer(BaseAlgorithm, Generic[R]):
         del leaves  # for those who know how sure they are
         self.settings = settings
 
+    def try_out(self, settings: Array) -> None:
+        """Gives the first quarter of the next epoch to these settings, the rest to those held best.
+
+        For whoever would compare them; nothing is learnt from that epoch.
+        """
+        self._trial = settings
+
     def roll_back(self, settings: Array) -> None:
         """Goes back to these settings; what this epoch shows, of others, is not learnt from."""
         self.settings = settings
@@ -203,7 +211,7 @@ class Steerer(BaseAlgorithm, Generic[R]):
         callback.on_training_start(locals(), globals())
         while self.num_timesteps < total:
             callback.on_rollout_start()
-            candidates = np.clip(self.propose(), self._low, self._high)
+            candidates = np.clip(self._candidates(), self._low, self._high)
             rates, rewards, _, _ = env.step(candidates)
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())
@@ -218,6 +226,14 @@ class Steerer(BaseAlgorithm, Generic[R]):
             self._log(rewards, log_interval)
         callback.on_training_end()
         return self
+
+    def _candidates(self) -> Array:
+        """What it proposes, or the trial that it was asked for."""
+        if self._trial is None:
+            return self.propose()
+        tried, self._trial, self.is_back = self._trial, None, True
+        few = trial_size(self.n_envs)
+        return np.repeat([tried, self.settings], [few, self.n_envs - few], axis=0)
 
     def _checked(self) -> VecEnv:
         """The environment, and what it says of itself."""
@@ -241,6 +257,11 @@ class Steerer(BaseAlgorithm, Generic[R]):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy"], []
+
+
+def trial_size(candidates: int) -> int:
+    """How many of the candidates a trial is given."""
+    return max(1, candidates // 4)
 
 
 def mirrored(offsets: Array) -> Array:
