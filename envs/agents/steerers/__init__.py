@@ -1,6 +1,7 @@
 """Agents that steer a running code, as algorithms of stable-baselines3."""
 
 from envs.agents.steerers.evolution import Evolution
+from envs.agents.steerers.learnt import Learnt
 from envs.agents.steerers.local_credit import LocalCredit
 from envs.agents.steerers.references import Calibration, Oracle
 from envs.agents.steerers.registry import AnySteerer, make_steerer
@@ -13,6 +14,7 @@ __all__ = [
     "AnySteerer",
     "Calibration",
     "Evolution",
+    "Learnt",
     "LocalCredit",
     "Oracle",
     "SettingsPolicy",

@@ -10,6 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.agents.steerers.evolution import Evolution, EvolutionRecipe
+from envs.agents.steerers.learnt import Learnt, LearntRecipe
 from envs.agents.steerers.local_credit import LocalCredit, LocalCreditRecipe
 from envs.agents.steerers.references import Calibration, CalibrationRecipe, Oracle, OracleRecipe
 from envs.agents.steerers.spsa import SPSA, SPSARecipe
@@ -27,7 +28,7 @@ class PPORecipe(SteererRecipe):
 
 
 AnySteerer = Annotated[
-    TrackerRecipe | LocalCreditRecipe | SPSARecipe | EvolutionRecipe | PPORecipe
+    TrackerRecipe | LearntRecipe | LocalCreditRecipe | SPSARecipe | EvolutionRecipe | PPORecipe
     | CalibrationRecipe | OracleRecipe,
     Field(discriminator="kind"),
 ]  # fmt: skip
@@ -35,6 +36,7 @@ AnySteerer = Annotated[
 
 STEERERS: dict[str, Any] = {
     "tracker": Tracker,
+    "learnt": Learnt,
     "local-credit": LocalCredit,
     "spsa": SPSA,
     "cma-es": Evolution,

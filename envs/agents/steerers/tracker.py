@@ -25,7 +25,7 @@ from envs.agents.steerers.pairs import Measurement, Pairs
 from envs.agents.steerers.steerer import Steerer, SteererRecipe, mirrored
 from envs.steered.plant import Array, LightCones
 
-_FORGETTING = 0.97  # of how well models of motion did, in an epoch
+_FURTHEST_BEHIND = 15.0  # by logarithms of likelihoods, of a model of motion that may yet win
 _FLOOR_DRIFT = 0.01  # of the floor, in an epoch
 _SURE = 5.0  # standard deviations of what detections may rise by without a jump
 _NOTHING = 1e-9  # of what tells
@@ -190,10 +190,13 @@ class Tracker(Steerer[TrackerRecipe]):
         expected = np.array([inverse[mine].sum() for mine in kinds])
         expected += squares(seen.back(seen.of(probe * np.sqrt(prior))))
         excess = squares(right) - expected
-        share, counts = excess / expected, np.array([mine.sum() for mine in kinds])
-        if not (counts / 2 * (share - np.log1p(share)) > JUMP)[share > 0].any():
+        counts = np.array([mine.sum() for mine in kinds])
+        if not _is_likelier(excess / expected, counts):
             return np.zeros_like(prior)
         spread = np.stack([squares(seen.back(seen.of(probe * mine))) for mine in kinds], axis=1)
+        # Controls that are heard together do not tell as much as so many alone.
+        if not _is_likelier(excess / expected, counts * np.minimum(1, counts / np.diag(spread))):
+            return np.zeros_like(prior)
         found, _ = nnls(spread, np.maximum(excess, 0.0))
         return found[self.cones.kind_of]
 
@@ -229,8 +232,10 @@ class Tracker(Steerer[TrackerRecipe]):
         every = an_epoch_on(learnt(every, places, variances, more[:, None]), bank)
         means[..., judges], covariances[..., judges] = every
         likelihoods = self.remembered("likelihoods")
-        likelihoods[:, judges] = _FORGETTING * likelihoods[:, judges] + likely[:, None]
-        return int(np.argmax(likelihoods[:, judges].mean(axis=1) - bank.handicap[:, 0]))
+        sums = likelihoods[:, judges].mean(axis=1) + likely
+        sums = np.maximum(sums - sums.max(), -_FURTHEST_BEHIND)
+        likelihoods[:, judges] = sums[:, None]
+        return int(np.argmax(sums - bank.handicap[:, 0]))
 
     def _kinds(self) -> list[NDArray[np.bool_]]:
         kinds = self.cones.kind_of
@@ -239,6 +244,12 @@ class Tracker(Steerer[TrackerRecipe]):
     def _watched(self) -> NDArray[np.int64]:
         """The controls on which all models of motion are judged."""
         return np.random.default_rng(0).permutation(len(self.settings))[:_WATCHED]
+
+
+def _is_likelier(share: Array, counts: Array) -> bool:
+    """Whether a jump explains squares that are by these shares too large, of so many each."""
+    odds = counts / 2 * (share - np.log1p(np.maximum(share, 0.0)))
+    return bool((odds > JUMP)[share > 0].any())
 
 
 def _efficiency(prior: Array, information: Array, trace: float) -> float:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
 
-from envs.agents.steerers import SPSA, Evolution, LocalCredit, Oracle, Tracker
+from envs.agents.steerers import SPSA, Evolution, Learnt, LocalCredit, Oracle, Tracker
 from envs.agents.vector import AsVecEnv
 from envs.steering import SurfaceCodeSteeringVector
 
@@ -27,6 +27,7 @@ CASES = [
     Case(SPSA, epochs=13, score=0.94),
     Case(LocalCredit, epochs=11, score=0.93),
     Case(Tracker, epochs=6, score=0.90),
+    Case(Learnt, epochs=2, score=0.93),
     Case(Evolution, epochs=62, score=0.83, is_saved_whole=False),
     Case(Oracle, epochs=6, score=0.90, is_drawn=False),
 ]
