@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.steered.plant import Array
 
@@ -23,6 +24,10 @@ _UNSTEADY = np.geomspace(2e-4, 0.2, 6)  # of an oscillation's v
 _REST_SPREAD = 0.7  # of the resting places, units
 _MOST_SPEED = 0.7
 _HANDICAPS = {"walks": 0.0, "lasts": 2.0, "oscillates": 4.0}  # of logarithms of likelihoods
+_FURTHEST_BEHIND = 15.0  # by logarithms of likelihoods, of a model that may yet win
+_WORTH = 2.0  # by the same, a control: what models of their own must be ahead by
+_ROUNDS = 3  # of expectation and maximisation in an epoch
+_OTHER = 1e-3  # of all controls, what is left to models that no one seems to have
 JUMP = 10.0  # the same, of a jump
 
 
@@ -35,9 +40,9 @@ class Motions(NamedTuple):
     first_speed: Array
     handicap: Array
 
-    def only(self, number: int) -> Motions:
-        """One of them, as a bank of one."""
-        return Motions(*(part[number : number + 1] for part in self))
+    def of(self, numbers: NDArray[np.int64]) -> Motions:
+        """One for each of M controls, as a bank of one, [1, M]."""
+        return Motions(*(part[numbers].T for part in self))
 
 
 class Beliefs(NamedTuple):
@@ -71,17 +76,47 @@ def first_beliefs(bank: Motions, places: Array, spread: float) -> Beliefs:
 
 
 def surprised(beliefs: Beliefs, places: Array, variances: Array) -> tuple[Array, Array]:
-    """How likely each model takes measured places [M], by logarithm, [N]; a jump's variance [N].
+    """How likely each model takes each measured place, by logarithm, [N, M]; a jump's variance [N].
 
     The jump is one of all these controls, and 0 where none makes it likelier.
     """
     spread = beliefs.covariances[PLACE, PLACE] + variances
     squares = (places - beliefs.means[PLACE]) ** 2
-    jump = np.maximum(squares.mean(axis=1) - spread.mean(axis=1), 0.0)
-    still, jumped = (-0.5 * (np.log(one) + squares / one).sum(axis=1)
-                     for one in (spread, spread + jump[:, None]))  # fmt: skip
-    is_jump = jumped - JUMP > still
-    return np.where(is_jump, jumped - JUMP, still), np.where(is_jump, jump, 0.0)
+    jump = np.maximum(squares.mean(axis=1) - spread.mean(axis=1), 0.0)[:, None]
+    still, jumped = (-0.5 * (np.log(one) + squares / one) for one in (spread, spread + jump))
+    jumped -= JUMP / len(places)
+    is_jump = (jumped - still).sum(axis=1) > 0
+    return np.where(is_jump[:, None], jumped, still), np.where(is_jump, jump[:, 0], 0.0)
+
+
+def first_shares(bank: Motions) -> Array:
+    """How often each model is taken to be a control's before anything was seen, [N]."""
+    found = np.exp(-bank.handicap[:, 0])
+    return found / found.sum()
+
+
+def behind(likelihoods: Array) -> Array:
+    """How far each model is behind the best, by logarithms, but not so far as never to win."""
+    return np.maximum(likelihoods - likelihoods.max(axis=0), -_FURTHEST_BEHIND)
+
+
+def shares(likelihoods: Array, before: Array, bank: Motions) -> Array:
+    """How often each model is that of a control, [N], where each control has one of its own.
+
+    From how likely each takes each control's measurements, by logarithm, [N, M]: a mixture's
+    shares, by some rounds of expectation and maximisation from those that were found before.
+    """
+    chances, found, first = np.exp(likelihoods), before, first_shares(bank)
+    for _ in range(_ROUNDS):
+        each = chances * found[:, None]
+        found = (1 - _OTHER) * (each / each.sum(axis=0)).mean(axis=1) + _OTHER * first
+    return found
+
+
+def differ(likelihoods: Array, share: Array) -> bool:
+    """Whether a mixture explains controls so much better than one model that it is worth it."""
+    mixed = np.log(share @ np.exp(likelihoods)).sum()
+    return bool(mixed - likelihoods.sum(axis=1).max() > _WORTH * likelihoods.shape[1])
 
 
 def learnt(beliefs: Beliefs, places: Array, variances: Array, jump: Array) -> Beliefs:

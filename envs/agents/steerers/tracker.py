@@ -16,16 +16,19 @@ from envs.agents.steerers.motion import (
     SPEED,
     Beliefs,
     an_epoch_on,
+    behind,
+    differ,
     first_beliefs,
+    first_shares,
     learnt,
     motions,
+    shares,
     surprised,
 )
 from envs.agents.steerers.pairs import Measurement, Pairs
 from envs.agents.steerers.steerer import Steerer, SteererRecipe, mirrored
 from envs.steered.plant import Array, LightCones
 
-_FURTHEST_BEHIND = 15.0  # by logarithms of likelihoods, of a model of motion that may yet win
 _FLOOR_DRIFT = 0.01  # of the floor, in an epoch
 _SURE = 5.0  # standard deviations of what detections may rise by without a jump
 _NOTHING = 1e-9  # of what tells
@@ -67,13 +70,15 @@ class Tracker(Steerer[TrackerRecipe]):
         recipe, bank = self.recipe, motions()
         still = np.zeros(count)
         watched = first_beliefs(bank, still[: min(count, _WATCHED)], recipe.off)
-        own = first_beliefs(bank.only(0), still, recipe.off)
+        own = first_beliefs(bank.of(np.zeros(count, dtype=np.int64)), still, recipe.off)
         return {
             "means": own.means[:, 0],
             "covariances": own.covariances[:, :, 0],
             "watched_means": watched.means,
             "watched_covariances": watched.covariances,
             "likelihoods": np.zeros(watched.means.shape[1:]),
+            "together": np.zeros(watched.means.shape[1:]),
+            "shares": np.tile(first_shares(bank)[:, None], (1, watched.means.shape[2])),
             "squares": np.ones(count),
             "doubts": np.full(count, recipe.doubt**2),  # variances of the squares
             "efficiency": np.array(0.5),
@@ -107,13 +112,15 @@ class Tracker(Steerer[TrackerRecipe]):
     def _begin_at(self, places: Array, spread: float) -> None:
         """Takes optima to be about there, at rest, and forgets how they moved."""
         bank, watched = motions(), self._watched()
-        own = first_beliefs(bank.only(0), places, spread)
+        own = first_beliefs(bank.of(np.zeros(len(places), dtype=np.int64)), places, spread)
         every = first_beliefs(bank, places[watched], spread)
         self.remember("means", own.means[:, 0])
         self.remember("covariances", own.covariances[:, :, 0])
         self.remember("watched_means", every.means)
         self.remember("watched_covariances", every.covariances)
         self.remember("likelihoods", np.zeros(every.means.shape[1:]))
+        self.remember("together", np.zeros(every.means.shape[1:]))
+        self.remember("shares", np.tile(first_shares(bank)[:, None], (1, len(watched))))
 
     def update(self, candidates: Array, rates: Array) -> None:
         """What the epoch showed, and what is to be expected of the next."""
@@ -208,22 +215,25 @@ class Tracker(Steerer[TrackerRecipe]):
         return self.remembered("efficiency")
 
     def _believe(self, places: Array, variances: Array, jump: Array) -> None:
-        """What measured places say of where each optimum will be, by the best model of its kind."""
+        """What measured places say of where each optimum will be, by the best model for it."""
         means, covariances = self.remembered("means"), self.remembered("covariances")
         for mine in self._kinds():
-            best = motions().only(self._likeliest(mine, places, variances, jump))
+            best = motions().of(self._likeliest(mine, places, variances, jump))
             own = Beliefs(means[:, None, mine], covariances[:, :, None, mine])
             own = an_epoch_on(learnt(own, places[mine], variances[mine], jump[mine]), best)
             means[:, mine], covariances[:, :, mine] = own.means[:, 0], own.covariances[:, :, 0]
 
     def _likeliest(
         self, mine: NDArray[np.bool_], places: Array, variances: Array, jump: Array
-    ) -> int:
-        """The number of the model that foretells these controls best, after this measurement."""
+    ) -> NDArray[np.int64]:
+        """The number of the model that foretells each of these controls best, from now on.
+
+        All have the same, unless those that are watched show that each of them has its own.
+        """
         bank, watched = motions(), self._watched()
-        judges = mine[watched]
+        judges, found = mine[watched], np.zeros(mine.sum(), dtype=np.int64)
         if not judges.any():
-            return 0
+            return found
         places, variances = places[watched][judges], variances[watched][judges]
         means, covariances = (self.remembered(f"watched_{what}") for what in Beliefs._fields)
         every = Beliefs(means[..., judges], covariances[..., judges])
@@ -231,11 +241,23 @@ class Tracker(Steerer[TrackerRecipe]):
         likely, more = surprised(every, places, variances)
         every = an_epoch_on(learnt(every, places, variances, more[:, None]), bank)
         means[..., judges], covariances[..., judges] = every
-        likelihoods = self.remembered("likelihoods")
-        sums = likelihoods[:, judges].mean(axis=1) + likely
-        sums = np.maximum(sums - sums.max(), -_FURTHEST_BEHIND)
-        likelihoods[:, judges] = sums[:, None]
-        return int(np.argmax(sums - bank.handicap[:, 0]))
+        found[:] = self._best_for_all(likely.sum(axis=1), judges)
+        alone = self.remembered("likelihoods")
+        likely = behind(alone[:, judges] + likely)
+        alone[:, judges] = likely
+        share = shares(likely, self.remembered("shares")[:, judges].mean(axis=1), bank)
+        self.remembered("shares")[:, judges] = share[:, None]
+        if differ(likely, share):
+            own = np.argmax(likely + np.log(share)[:, None], axis=0)
+            found[np.searchsorted(np.flatnonzero(mine), watched[judges])] = own
+        return found
+
+    def _best_for_all(self, likely: Array, judges: NDArray[np.bool_]) -> int:
+        """The number of the model that is best for all of a kind, if they have the same."""
+        together = self.remembered("together")
+        sums = behind(together[:, judges].mean(axis=1) + likely)
+        together[:, judges] = sums[:, None]
+        return int(np.argmax(sums - motions().handicap[:, 0]))
 
     def _kinds(self) -> list[NDArray[np.bool_]]:
         kinds = self.cones.kind_of

@@ -12,9 +12,12 @@ from envs.agents.steerers.motion import (
     REST,
     SPEED,
     an_epoch_on,
+    differ,
     first_beliefs,
+    first_shares,
     learnt,
     motions,
+    shares,
     surprised,
 )
 from envs.agents.vector import AsVecEnv
@@ -46,7 +49,7 @@ def dense_filter(number, places, spread):
 @pytest.mark.parametrize("number", [0, 7, 15, 33, 60, 200])
 def test_it_is_the_textbook_filter(number):
     places = np.random.default_rng(number).normal(size=(8, 2))
-    bank = motions().only(number)
+    bank = motions().of(np.full(2, number))
     beliefs = first_beliefs(bank, np.zeros(2), 0.5)
     for now in places:
         beliefs = an_epoch_on(learnt(beliefs, now, np.full(2, NOISE**2), np.zeros((1, 2))), bank)
@@ -61,10 +64,11 @@ def test_an_oscillation_goes_on_as_a_sinusoid_about_its_resting_place():
     number = int(np.flatnonzero(bank.pull[:, 0])[0])
     omega = 2 * np.pi / 7.0  # the first of the periods
     wave = 0.3 + np.sin(omega * np.arange(30) + 0.4)
-    beliefs = first_beliefs(bank.only(number), np.zeros(1), 0.5)
+    only = bank.of(np.array([number]))
+    beliefs = first_beliefs(only, np.zeros(1), 0.5)
     beliefs.means[[PLACE, SPEED, REST], 0, 0] = wave[0], wave[1] - wave[0], 0.3
     for place in wave[1:]:
-        beliefs = an_epoch_on(beliefs, bank.only(number))
+        beliefs = an_epoch_on(beliefs, only)
         assert beliefs.means[PLACE, 0, 0] == pytest.approx(place, abs=1e-9)
 
 
@@ -77,7 +81,7 @@ def likeliest_of(places):
         seen, variances = now + NOISE * rng.normal(size=len(now)), np.full(len(now), NOISE**2)
         likely, jump = surprised(beliefs, seen, variances)
         beliefs = an_epoch_on(learnt(beliefs, seen, variances, jump[:, None]), bank)
-        sums += likely
+        sums += likely.sum(axis=1)
     return int(np.argmax(sums - bank.handicap[:, 0])), beliefs
 
 
@@ -113,11 +117,27 @@ def test_a_jump_is_followed_at_once_by_models_that_had_settled():
 
 def test_no_jump_is_seen_in_noise():
     """At an odds of e^10 against it: below 1e-4 in all these epochs together."""
-    rng, bank = np.random.default_rng(3), motions().only(0)
+    rng, bank = np.random.default_rng(3), motions().of(np.zeros(40, dtype=int))
     beliefs = first_beliefs(bank, np.zeros(40), 1e-3)
     for _ in range(300):
         _, jump = surprised(beliefs, NOISE * rng.normal(size=40), np.full(40, NOISE**2))
         assert not jump.any()
+
+
+def test_shares_of_a_mixture_are_found_and_told_from_one_model_for_all():
+    """Three quarters of the controls have one model, the others another, each fourteen nats ahead."""
+    bank = motions()
+    likelihoods = np.full((len(bank.noise), 40), -15.0)
+    likelihoods[3, :30] = likelihoods[90, 30:] = 0.0
+    likelihoods[3, 30:] = likelihoods[90, :30] = -14.0
+    found = first_shares(bank)
+    for _ in range(10):
+        found = shares(likelihoods, found, bank)
+    assert found[[3, 90]] == pytest.approx([0.75, 0.25], abs=0.01)
+    assert differ(likelihoods, found)
+    same = np.full_like(likelihoods, -15.0)
+    same[3] = 0.0
+    assert not differ(same, found)
 
 
 class TestTracker:
@@ -149,6 +169,18 @@ class TestTracker:
                           for kind in (0, 1))  # fmt: skip
         assert coupled == pytest.approx(2 * np.pi / 20 / np.sqrt(2), rel=0.2)
         assert alone < 0.02
+
+    def test_gates_with_periods_of_their_own_are_each_followed(self):
+        """One motion for all of a kind had a score of .78 there (docs/decisions.md)."""
+        names = SurfaceCodeSteeringVector(2, {}).controls
+        drifts = []
+        for number, name in enumerate(names):
+            gate = [int(qubit) for qubit in name[1:].split(".")[0].split("-")]
+            period = 60.0 * 10 ** (1 + (7 * number % len(names)) / len(names))
+            process = {"kind": "sinusoid", "period_s": period, "random_phase": True}
+            where = {"qubits": gate} if len(gate) == 1 else {"pairs": [gate]}
+            drifts.append({"process": process, "absolute": {"optimum": 1.0}, **where})
+        assert self.scored(drifts) > 0.85
 
     def excesses(self, drift, epochs):
         """Detections of all candidates above the optimum's at each epoch, as a share of these."""
