@@ -46,6 +46,10 @@ docs: install
 	cp runs/readme/ler.png runs/readme/ler-dark.png runs/readme/ler.csv docs/pictures/
 	$(BIN)/syndrift calibrate configs/calibrate.toml --out runs/readme/day --history runs/readme/day.sqlite
 	cp runs/readme/day/upkeep.png runs/readme/day/upkeep-dark.png runs/readme/day/upkeep.csv docs/pictures/
+	$(BIN)/syndrift steer configs/steer_sizes.toml --over environment.memory.distance=3,5,7,9 --seeds 3 --out runs/readme/sizes
+	$(BIN)/syndrift steer configs/steer_periods.toml --over environment.drift.0.process.period_s=36000,9000,3600,1800,900,600 --seeds 3 --out runs/readme/periods
+	for end in .png -dark.png .csv; do cp runs/readme/sizes/convergence$$end docs/pictures/sizes$$end; done
+	for end in .png -dark.png .csv; do cp runs/readme/periods/over$$end docs/pictures/periods$$end; done
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from envs.agents.steerers.course import Course, SteerConfig
 
 _MOST_NAMES = 24  # of controls beside their rows
+_EPOCHS = (
+    "Detection events a cycle to be expected at each epoch, of all candidates that are tried; gaps "
+    "where the code was halted. The title's share is of the last three quarters of the run."
+)
 
 
 def draw(
@@ -29,15 +33,7 @@ def draw(
     """
     steered, origin = courses["steerer"], _origin(config, courses["steerer"])
     found = figures(steered)
-    share = 100 * (found["score_exploring"] or 0.0)
-    words = Labels(
-        f"Steering wins back {share:.0f} % of what drift would cost"
-        if share > 0
-        else "Steering costs more than the drift that it follows",
-        f"Detection events a cycle to be expected at each epoch, of all candidates that are tried; "
-        f"gaps where the code was halted. The title's share is of the last three quarters of the "
-        f"run. {origin}",
-    )
+    words = Labels(_epochs_title(found["score_exploring"]), f"{_EPOCHS} {origin}")
     written = save(lambda figure, palette: _paint_epochs(courses, config, figure, palette),
                    folder / "epochs", words, epoch_rows(courses))  # fmt: skip
     if steered.leakage.any():
@@ -63,6 +59,13 @@ def draw(
     )
     return written + save(lambda figure, palette: _paint_knobs(steered, figure, palette),
                           folder / "knobs", words, knob_rows(steered))  # fmt: skip
+
+
+def _epochs_title(score: float | None) -> str:
+    share = 100 * (score or 0.0)
+    if share > 0:
+        return f"Steering wins back {share:.0f} % of what drift would cost"
+    return "Steering costs more than the drift that it follows"
 
 
 def _origin(config: SteerConfig, course: Course) -> str:

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
+from calib.threads import one_thread
 from decoders.logical import logical_errors
 from envs.agents.steerers.guard import Guard, GuardRecipe
 from envs.agents.steerers.judge import EXPECTED, Judge, tried_settings
@@ -141,6 +142,7 @@ class Course(NamedTuple):
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
+@one_thread()
 def steer(
     config: SteerConfig,
     recipe: Any,
