@@ -11,6 +11,11 @@ import stim
 _AT_ONCE = 20_000  # shots
 
 
+def error_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
+    """What matching is told of a circuit: errors as edges, each as if it came alone."""
+    return circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+
+
 def logical_errors(
     circuits: Sequence[stim.Circuit],
     decoder: stim.DetectorErrorModel,

@@ -38,7 +38,7 @@ class SteeringConfig(BaseModel):
     )  # fmt: skip
     cycles: int = Field(default=36_000, ge=1, description="cycles a candidate gets in an epoch")
     epoch_s: float = Field(
-        default=60.0, gt=0, allow_inf_nan=False, description="time from one epoch to the next"
+        default=60.0, gt=0, le=1e6, description="time from one epoch to the next, a second to days"
     )
     detections: Source = Field(
         default="closed-form", description="'sampled' draws every shot; 'closed-form' draws the "

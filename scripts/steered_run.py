@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import stim
+
     from envs.agents.steerers.course import Course, SteerConfig
     from scripts.progress import Show
 
@@ -22,8 +24,22 @@ def check_environment(source: str, config: SteerConfig) -> None:
         plant = config.environment.made().drawn(config.seed)
         if config.ler and not plant.circuit.num_observables:
             raise ValueError("the circuit has no observable, so no logical errors: set ler = false")
+        if config.ler:
+            _check_decoder(plant.circuit)
     except ValueError as error:
         raise ValueError(f"{source}: environment: {error}") from None
+
+
+def _check_decoder(circuit: stim.Circuit) -> None:
+    import pymatching
+
+    from decoders.logical import error_model
+
+    try:
+        pymatching.Matching.from_detector_error_model(error_model(circuit))
+    except ValueError as error:
+        raise ValueError("logical errors are decoded by matching, which this circuit forbids: "
+                         f"set ler = false ({error})") from None  # fmt: skip
 
 
 def open_steered(config: SteerConfig, folder: pathlib.Path) -> None:

@@ -305,8 +305,8 @@ def _lowered_cells(found: tuple[float, float, float] | None) -> list[str]:
 def rows(axis: Axis, found: Sequence[Outcome]) -> list[dict[str, Any]]:
     """One flat row for each value and steerer; what is not known is empty, `never` is said."""
     return [
-        {axis.key: one.value, "at": axis.at[one.value], "steerer": one.steerer, "kind": one.title,
-         "seeds": len(one.seeds), **_mean_cells("score_exploring", one.tried),
+        {"over": axis.key, "value": one.value, "at": axis.at[one.value], "steerer": one.steerer,
+         "kind": one.title, "seeds": len(one.seeds), **_mean_cells("score_exploring", one.tried),
          **_mean_cells("score_steered", one.held), **_reached_cells(one.reached),
          "seconds_an_epoch": one.seconds,
          **dict(zip(("ler_lowered_by", "ler_lowered_by_low", "ler_lowered_by_high"),

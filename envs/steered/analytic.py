@@ -69,7 +69,7 @@ class Analytic:
             np.repeat(np.arange(len(found.gates)), count),
             2 * found.heard * found.uses * found.nominal / count @ reached.power(2).toarray(),
             found.counts,
-            np.repeat([len(gate) - 1 for gate in found.gates], count),
+            np.unique([len(gate) for gate in found.gates], return_inverse=True)[1].repeat(count),
         )
         self._reached = reached if recipe.crosstalk else None
         self._squares = np.full((len(found.gates), count), 1 / count)

@@ -33,7 +33,8 @@ class MemoryRecipe(BaseModel):
 
     code: str = Field(default="rotated-surface", description="the code by name")
     distance: int = Field(default=3, ge=2, description="the code's distance")
-    rounds: int = Field(default=10, ge=2, description="rounds of stabilizer measurement, cycles")
+    rounds: int = Field(default=10, ge=2, description="rounds of stabilizer measurement, cycles; "
+                        "with a circuit, as many as it has")  # fmt: skip
     basis: Literal["X", "Z"] = Field(default="Z", description="the logical basis that is kept")
     noise: NoiseModel | None = Field(
         default=None, description="the noise that is left at perfect settings; depolarizing with "
@@ -49,6 +50,9 @@ class MemoryRecipe(BaseModel):
         if self.circuit is not None and named:
             raise ValueError(f"give either a circuit or {', '.join(named)}, not both; "
                              "rounds then says how many cycles the circuit has")  # fmt: skip
+        if self.circuit is not None and "rounds" not in self.model_fields_set:
+            raise ValueError("a circuit does not tell how many cycles it has, by which rates and "
+                             "shots are counted: give rounds beside it")  # fmt: skip
         return self
 
     @model_serializer(mode="wrap")

@@ -17,8 +17,8 @@ class LightCones(NamedTuple):
     Controls are in natural units: with one of its gate's P controls a unit off its optimum, a gate
     errs by a P-th of its floor more. Then each detector of group j fires more often, the logarithm
     of 1 − 2·rate falls by `weights[j, g]`, where g is `gate_of[k]`, the place of control k's gate.
-    A group has `counts[j]` detectors. Controls of the same `kind_of[k]` are alike, as the amplitudes
-    of all qubits are, and so may be taken to drift alike.
+    A group has `counts[j]` detectors. Controls of the same `kind_of[k]` are alike, as all qubits'
+    amplitudes are, and so may be taken to drift alike.
     """
 
     gate_of: NDArray[np.int64]  # [K], rising

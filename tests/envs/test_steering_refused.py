@@ -65,7 +65,8 @@ def test_candidates_must_make_pairs_for_a_steerer(count: int) -> None:
         ({"memory": {"code": "rotated"}}, "did you mean 'rotated-surface'"),
         ({"memory": {"circuit": "x.stim", "distance": 3}}, "either a circuit or distance, not"),
         ({"memory": {"circuit": "x.stim", "code": "color", "basis": "X"}}, "basis, code, not"),
-        ({"memory": {"circuit": "there_is_none.stim"}}, "there_is_none.stim"),
+        ({"memory": {"circuit": "x.stim"}}, "give rounds beside it"),
+        ({"memory": {"circuit": "there_is_none.stim", "rounds": 2}}, "there_is_none.stim"),
         ({"drift": [{"process": {"kind": "ramp"}, "absolute": {"optimun": 1.0}}]},
          "did you mean optimum"),
     ],
@@ -80,4 +81,4 @@ def test_circuits_of_other_noise_are_refused(tmp_path: pathlib.Path, noise: str)
     path = tmp_path / "correlated.stim"
     path.write_text(f"R 0 1\n{noise}\nDEPOLARIZE1(0.1) 0\nM 0 1\nDETECTOR rec[-1]\n")
     with pytest.raises(ValueError, match="expected independent Pauli noise, got"):
-        vector(2, {"memory": {"circuit": str(path)}})
+        vector(2, {"memory": {"circuit": str(path), "rounds": 2}})

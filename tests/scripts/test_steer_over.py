@@ -150,7 +150,7 @@ def test_the_tables_say_the_same(swept: Swept) -> None:
                      "never" if median is None else f" {median:g} [",
                      f"{100 * lowered['value']:.1f} %"):  # fmt: skip
             assert text in line
-        assert cells[KEY] == str(row["value"])
+        assert cells["value"] == str(row["value"])
         assert float(cells["score_exploring_low"]) == interval[0]
         assert float(cells["seconds_an_epoch"]) == row["seconds_an_epoch"]
         assert float(cells["ler_lowered_by_high"]) == lowered["interval"][1]

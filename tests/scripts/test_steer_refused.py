@@ -44,7 +44,7 @@ def test_wrong_values_are_refused(arguments: str, words: str) -> None:
     ("optimum =", "optimun =", "drift of 'optimun': expected one of optimum; did you mean optimum"),
     ("5e-3", "0.0", "take noise of kind depolarizing or si1000, at a p above 0"),
     ('distance = 3\nrounds = 3\nnoise = { kind = "depolarizing", p = 5e-3 }',
-     'circuit = "no.stim"', "circuit: there is no file no.stim"),
+     'circuit = "no.stim"\nrounds = 3', "circuit: there is no file no.stim"),
 ])  # fmt: skip
 def test_what_cannot_be_steered_is_refused(old: str, new: str, words: str) -> None:
     assert old in RECIPE

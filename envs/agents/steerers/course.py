@@ -22,7 +22,7 @@ from pydantic import (
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from calib.threads import one_thread
-from decoders.logical import logical_errors
+from decoders.logical import error_model, logical_errors
 from envs.agents.steerers.guard import Guard, GuardRecipe
 from envs.agents.steerers.judge import EXPECTED, Judge, tried_settings
 from envs.agents.steerers.registry import AnySteerer, make_steerer
@@ -47,7 +47,8 @@ class _Recipe(BaseModel):
 class LerRecipe(_Recipe):
     """When logical errors are counted, beside the detections that all steerers lower."""
 
-    every_epochs: int = Field(default=50, ge=1, description="epochs between two counts")
+    every_epochs: int = Field(default=50, ge=1, description="epochs between two counts; the first "
+                              "and the last epoch count besides")  # fmt: skip
     shots: int = Field(default=20_000, ge=100, description="of each count")
     decoder: Literal["pymatching", "pymatching-correlated"] = Field(
         default="pymatching-correlated", description="with the priors of perfect settings"
@@ -219,7 +220,12 @@ class _Writer(BaseCallback):
 
     def _on_step(self) -> bool:
         done, config = len(self._judge.times_s), self._config
-        if config.ler and (done % config.ler.every_epochs == 0 or done == 1):
+        runs = self._judge.halted[-1] < 1
+        if (
+            config.ler
+            and runs
+            and (done % config.ler.every_epochs == 0 or done in (1, config.epochs))
+        ):
             self._count(done, config.ler)
         self._on_progress(done / config.epochs, self._words())
         return True
@@ -236,9 +242,7 @@ class _Writer(BaseCallback):
         judge = self._judge
         plant = self.training_env.get_attr("experiment", 0)[0].plant
         if self._decoder is None:
-            self._decoder = plant.circuit.detector_error_model(
-                decompose_errors=True, approximate_disjoint_errors=True
-            )
+            self._decoder = error_model(plant.circuit)
         held, time_s = judge.settings[-1], judge.times_s[-1]
         tried = tried_settings(self.locals)
         few = tried[:: max(1, len(tried) // _TRIED)]

@@ -39,6 +39,11 @@ class Evolution(Steerer[EvolutionRecipe]):
         super().roll_back(settings)
         self._own = None
 
+    def recalibrated(self, settings: Array, leaves: float) -> None:
+        """Begins anew from what a calibration found."""
+        super().recalibrated(settings, leaves)
+        self._own = None
+
     @property
     def resumes(self) -> bool:
         """Not: the package's memory is its own."""

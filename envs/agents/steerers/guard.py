@@ -25,7 +25,7 @@ _CHANCE_AGAIN = 1e-3  # that counting alone makes what was put back for leakage 
 class GuardRecipe(BaseModel):
     """When to put back what was."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     worse: float = Field(default=0.3, gt=0, description="rolled back when detections rise by more "
                          "than this share of what they were at the settings kept")  # fmt: skip

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from envs.agents.steerers.pairs import Measurement, Pairs
 from envs.agents.steerers.rule import Memory, Rule, Seen, efficiency
-from envs.agents.steerers.steerer import Steerer, SteererRecipe, mirrored
+from envs.agents.steerers.steerer import Steerer, SteererRecipe, on_both_sides
 from envs.steered.plant import Array
 
 SHIPPED = pathlib.Path(__file__).parent / "weights" / "learnt.npz"
@@ -26,6 +26,13 @@ class LearntRecipe(SteererRecipe):
     weights: pathlib.Path | None = Field(
         default=None, description="a file by envs.agents.steerers.schooling; if unset, the shipped"
     )
+
+    @field_validator("weights")
+    @classmethod
+    def _fits(cls, path: pathlib.Path | None) -> pathlib.Path | None:
+        if path is not None:
+            Rule.read(path)
+        return path
 
 
 class Learnt(Steerer[LearntRecipe]):
@@ -55,9 +62,7 @@ class Learnt(Steerer[LearntRecipe]):
 
     def propose(self) -> Array:
         """Half of the candidates at random on either side, and their mirror images."""
-        rng, shape = self.rng(), (self.n_envs // 2, len(self.settings))
-        sizes = np.sqrt(1 + 0.6 * rng.choice([-1.0, 1.0], shape))
-        return self.settings + mirrored(self.width * sizes * rng.choice([-1.0, 1.0], shape))
+        return on_both_sides(self)
 
     def roll_back(self, settings: Array) -> None:
         """Goes back, takes optima to rest there, and forgets all else."""

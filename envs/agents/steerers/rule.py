@@ -88,20 +88,21 @@ class Rule(nn.Module):
     def read(cls, path: pathlib.Path) -> Rule:
         """From a file; ValueError says what is wrong with it."""
         if not path.is_file():
-            raise ValueError(f"weights: there is no file {path}")
+            raise ValueError(f"there is no file {path}: leave it out for those shipped, or train "
+                             "some by python -m envs.agents.steerers.schooling")  # fmt: skip
         try:
             with np.load(path, allow_pickle=False) as kept:
                 found = {name: torch.from_numpy(kept[name]) for name in kept.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"weights: expected an .npz of plain arrays, as written by "
-                             f"schooling.py, got {path}: {error}") from None  # fmt: skip
+        except (OSError, ValueError, zipfile.BadZipFile):
+            raise ValueError("expected an .npz of plain arrays, as written by python -m "
+                             f"envs.agents.steerers.schooling, got {path}") from None  # fmt: skip
         rule = cls._any()
         expected = {name: tuple(one.shape) for name, one in rule.state_dict().items()}
         if expected != (got := {name: tuple(one.shape) for name, one in found.items()}):
-            raise ValueError(f"weights: expected the arrays {expected} in {path}, got {got}: train "
+            raise ValueError(f"expected the arrays {expected} in {path}, got {got}: train "
                              "them again by envs.agents.steerers.schooling")  # fmt: skip
         if not all(bool(one.isfinite().all()) for one in found.values()):
-            raise ValueError(f"weights: expected finite numbers in {path}, got nan or inf")
+            raise ValueError(f"expected finite numbers in {path}, got nan or inf")
         rule.load_state_dict(found)
         return rule.requires_grad_(False)
 

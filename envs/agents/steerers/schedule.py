@@ -24,7 +24,7 @@ _FADING = 0.5  # of what all earlier calibrations tell, at each one
 class ScheduleRecipe(BaseModel):
     """What a calibration costs and leaves, and what an epoch without the code is worth."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     halts_epochs: float = Field(default=1.0, gt=0, description="the time that each one takes")
     leaves: float = Field(default=0.2, ge=0, description="how far off it leaves each control")
@@ -166,6 +166,8 @@ class Schedule(BaseCallback):
                 ledger.begin()
             return True
         seen = -np.asarray(self.locals["rewards"], dtype=np.float64)
+        if self._steerer().halted or not seen.any():  # what fires never cannot fire more often
+            return True
         ledger.see(float(seen.mean()), float(seen.var(ddof=1) / len(seen)))
         if ledger.is_worth(recipe.halts_epochs, recipe.price):
             self._since = 0

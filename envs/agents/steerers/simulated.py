@@ -91,11 +91,11 @@ class Devices(NamedTuple):
 
 def drawn(code: Code, count: int, epochs: int, rng: np.random.Generator) -> Devices:
     """Other devices: their starts, sensitivities, drifts and shots at random."""
-    controls, gates = code.controls, code.controls // code.parameters
+    controls = code.controls
     start = rng.uniform(0, 1.5, count) * (rng.random(count) < 0.5)
     signs = rng.choice([-1.0, 1.0], (count, controls))
     optimum = start[:, None] * signs + np.stack(
-        [_drift(rng, controls, gates, epochs) for _ in range(count)], axis=1
+        [_drift(rng, controls, epochs) for _ in range(count)], axis=1
     )
     spread = np.where(rng.random(count) < 0.5, 0.0, rng.uniform(0, 0.3, count))[:, None]
     squares = np.exp(2 * spread * rng.standard_normal((count, controls)))
@@ -108,7 +108,7 @@ def drawn(code: Code, count: int, epochs: int, rng: np.random.Generator) -> Devi
     return Devices(optima, sensitivities, counts, pairs)
 
 
-def _drift(rng: np.random.Generator, controls: int, gates: int, epochs: int) -> Array:
+def _drift(rng: np.random.Generator, controls: int, epochs: int) -> Array:
     """One device's, from 0 or from where a sinusoid is, [T, K]."""
     kind = rng.choice(["none", "waves", "two waves", "walk", "steps", "both"],
                       p=[0.08, 0.42, 0.1, 0.15, 0.13, 0.12])  # fmt: skip

@@ -23,7 +23,7 @@ from envs.steered.plant import Array, LightCones
 class SteererRecipe(BaseModel):
     """What every steerer's recipe is: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 R = TypeVar("R", bound=SteererRecipe)
@@ -61,8 +61,8 @@ class Steerer(BaseAlgorithm, Generic[R]):
 
     `learn(total_timesteps)` goes on for total_timesteps / candidates epochs; `predict` gives
     candidates, or with `deterministic=True` the best settings known. What an epoch draws depends on
-    the seed and the number of the epoch alone, and all that is learnt is saved. `recipe` is the
-    class's own, or a table.
+    the seed and the number of the epoch alone, and all that is learnt is saved, where it `resumes`.
+    `recipe` is the class's own, or a table.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SettingsPolicy": SettingsPolicy}
@@ -193,6 +193,9 @@ class Steerer(BaseAlgorithm, Generic[R]):
     def update(self, candidates: Array, rates: Array) -> None:
         """Learns from what the detectors showed of them, [B, J]."""
 
+    def missed(self) -> None:
+        """An epoch has passed in which the code ran, and of which nothing is learnt."""
+
     def learn(
         self,
         total_timesteps: int,
@@ -218,9 +221,11 @@ class Steerer(BaseAlgorithm, Generic[R]):
             if not callback.on_step():
                 break
             callback.on_rollout_end()
-            if not self.is_back:
-                with torch.no_grad():
+            with torch.no_grad():
+                if not self.is_back:
                     self.update(candidates, np.asarray(rates, dtype=np.float64))
+                elif not self.halted:
+                    self.missed()
             self.is_back = False
             self.epochs += 1
             self._log(rewards, log_interval)
@@ -229,8 +234,9 @@ class Steerer(BaseAlgorithm, Generic[R]):
 
     def _candidates(self) -> Array:
         """What it proposes, or the trial that it was asked for."""
+        proposed = self.propose()  # what it brings about, such as a calibration, is not put off
         if self._trial is None:
-            return self.propose()
+            return proposed
         tried, self._trial, self.is_back = self._trial, None, True
         few = trial_size(self.n_envs)
         return np.repeat([tried, self.settings], [few, self.n_envs - few], axis=0)
@@ -257,6 +263,14 @@ class Steerer(BaseAlgorithm, Generic[R]):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy"], []
+
+
+def on_both_sides(model: Steerer[Any]) -> Array:
+    """Half of the candidates at random on either side of the settings held best, in two sizes of
+    the width, and their mirror images."""
+    rng, shape = model.rng(), (model.n_envs // 2, len(model.settings))
+    sizes = np.sqrt(1 + 0.6 * rng.choice([-1.0, 1.0], shape))
+    return model.settings + mirrored(model.width * sizes * rng.choice([-1.0, 1.0], shape))
 
 
 def trial_size(candidates: int) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
@@ -26,7 +26,7 @@ from envs.agents.steerers.motion import (
     surprised,
 )
 from envs.agents.steerers.pairs import Measurement, Pairs
-from envs.agents.steerers.steerer import Steerer, SteererRecipe, mirrored
+from envs.agents.steerers.steerer import Steerer, SteererRecipe, on_both_sides
 from envs.steered.plant import Array, LightCones
 
 _FLOOR_DRIFT = 0.01  # of the floor, in an epoch
@@ -47,6 +47,13 @@ class TrackerRecipe(SteererRecipe):
     doubt: float = Field(default=0.5, ge=0, description="by how much squared sensitivities may be "
                          "off; 0 takes the units for exact")  # fmt: skip
     widths: tuple[float, float] = Field(default=(0.02, 0.5), description="the least, the most")
+
+    @field_validator("widths")
+    @classmethod
+    def _ordered(cls, widths: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < widths[0] <= widths[1]:
+            raise ValueError(f"expected the least width above 0 and at most the most, got {widths}")
+        return widths
 
 
 class Tracker(Steerer[TrackerRecipe]):
@@ -93,14 +100,14 @@ class Tracker(Steerer[TrackerRecipe]):
 
     def propose(self) -> Array:
         """Half of the candidates at random on either side, and their mirror images."""
-        rng, shape = self.rng(), (self.n_envs // 2, len(self.settings))
-        sizes = np.sqrt(1 + 0.6 * rng.choice([-1.0, 1.0], shape))
-        return self.settings + mirrored(self.width * sizes * rng.choice([-1.0, 1.0], shape))
+        return on_both_sides(self)
 
     def roll_back(self, settings: Array) -> None:
         """Goes back, and takes all sensitivities for twice as large, steps for too long."""
         super().roll_back(settings)
         self._begin_at(settings, self.recipe.off)
+        if not self.recipe.doubt:
+            return
         self.remember("squares", np.clip(2 * self.remembered("squares"), *_SQUARES))
         self.remember("doubts", np.full(len(settings), self.recipe.doubt**2))
 
@@ -108,6 +115,13 @@ class Tracker(Steerer[TrackerRecipe]):
         """Goes on from settings that a calibration found, each about so far off its optimum."""
         self.settings = settings
         self._begin_at(self.settings, max(leaves, self.recipe.widths[0]))
+
+    def missed(self) -> None:
+        """Goes on as optima are expected to."""
+        count = len(self.settings)
+        self._believe(self.remembered("means")[PLACE].copy(), np.full(count, 1 / _NOTHING),
+                      np.zeros(count))  # fmt: skip
+        self.settings = self.remembered("means")[PLACE]
 
     def _begin_at(self, places: Array, spread: float) -> None:
         """Takes optima to be about there, at rest, and forgets how they moved."""
@@ -198,11 +212,12 @@ class Tracker(Steerer[TrackerRecipe]):
         expected += squares(seen.back(seen.of(probe * np.sqrt(prior))))
         excess = squares(right) - expected
         counts = np.array([mine.sum() for mine in kinds])
-        if not _is_likelier(excess / expected, counts):
+        share = np.divide(excess, expected, out=np.zeros_like(excess), where=expected > 0)
+        if not _is_likelier(share, counts):
             return np.zeros_like(prior)
         spread = np.stack([squares(seen.back(seen.of(probe * mine))) for mine in kinds], axis=1)
         # Controls that are heard together do not tell as much as so many alone.
-        if not _is_likelier(excess / expected, counts * np.minimum(1, counts / np.diag(spread))):
+        if not _is_likelier(share, counts**2 / np.maximum(np.diag(spread), counts)):
             return np.zeros_like(prior)
         found, _ = nnls(spread, np.maximum(excess, 0.0))
         return found[self.cones.kind_of]
@@ -233,7 +248,8 @@ class Tracker(Steerer[TrackerRecipe]):
         bank, watched = motions(), self._watched()
         judges, found = mine[watched], np.zeros(mine.sum(), dtype=np.int64)
         if not judges.any():
-            return found
+            everywhere = self.remembered("together").mean(axis=1) - bank.handicap[:, 0]
+            return found + np.argmax(everywhere)
         places, variances = places[watched][judges], variances[watched][judges]
         means, covariances = (self.remembered(f"watched_{what}") for what in Beliefs._fields)
         every = Beliefs(means[..., judges], covariances[..., judges])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs.agents.steerers import SPSA, Evolution, LocalCredit, Oracle, Tracker
+from envs.agents.steerers import SPSA, Calibration, Evolution, LocalCredit, Oracle, Tracker
 from envs.agents.steerers import registry as known
 from envs.agents.steerers.course import steer
 from envs.agents.steerers.guard import Guard, GuardRecipe, surely_more
@@ -91,6 +91,29 @@ def test_one_that_follows_a_jump_is_not_called_back() -> None:
     assert course.rolled_back == ()
     assert (course.expected != free.expected).any()  # there was a trial
     assert course.expected[-1, 1] == pytest.approx(free.expected[-1, 1], rel=0.05)
+
+
+def test_a_calibration_that_is_due_in_a_trial_is_done() -> None:
+    """The guard's trial takes an epoch; the calibration of that epoch must not be lost."""
+    model = run(Calibration, OFF, {"every_epochs": 4, "leaves": 0.0, "halts_epochs": 0}, 4)
+    model.settings = model.settings + 2.0
+    model.try_out(np.zeros(len(model.settings)))
+    on(model, 1)
+    plant = model.env.get_attr("experiment", 0)[0].plant
+    np.testing.assert_allclose(model.settings, plant.optimum(0.0), atol=1e-12)
+
+
+def test_a_trial_lets_time_pass_for_who_foretells() -> None:
+    """An oscillation of 8 epochs goes on by 45° in the epoch that is not learnt from."""
+    model = run(Tracker, {**SMALL, "cycles": 1_000_000, "drift": [{
+        "process": {"kind": "sinusoid", "period_s": 480.0, "random_phase": True},
+        "absolute": {"optimum": 1.0}}], "epoch_s": 60.0}, {}, 80)  # fmt: skip
+    before = model.settings
+    model.try_out(np.zeros(len(before)))
+    on(model, 1)
+    experiment = model.env.get_attr("experiment", 0)[0]
+    optimum = experiment.plant.optimum(experiment.time_s)
+    assert np.std(model.settings - optimum) < 0.5 * np.std(before - optimum)
 
 
 def test_rivals_are_not_guarded() -> None:

@@ -225,18 +225,18 @@ def test_what_was_rolled_back_begins_anew() -> None:
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match="weights: there is no file"):
+    with pytest.raises(ValueError, match="there is no file"):
         steerer(recipe={"weights": tmp_path / "none.npz"})
     (tmp_path / "text.npz").write_text("weights")
-    with pytest.raises(ValueError, match=r"weights: expected an \.npz of plain arrays"):
+    with pytest.raises(ValueError, match=r"expected an \.npz of plain arrays"):
         steerer(recipe={"weights": tmp_path / "text.npz"})
     with np.load(SHIPPED) as kept:
         arrays: dict[str, Any] = {name: kept[name] for name in kept.files}
     few: dict[str, Any] = arrays | {"head.bias": np.zeros(3, np.float32)}
     np.savez(tmp_path / "few.npz", **few)
-    with pytest.raises(ValueError, match="weights: expected the arrays"):
+    with pytest.raises(ValueError, match="expected the arrays"):
         steerer(recipe={"weights": tmp_path / "few.npz"})
     arrays["head.bias"] = np.full_like(arrays["head.bias"], np.nan)
     np.savez(tmp_path / "nan.npz", **arrays)
-    with pytest.raises(ValueError, match="weights: expected finite numbers"):
+    with pytest.raises(ValueError, match="expected finite numbers"):
         steerer(recipe={"weights": tmp_path / "nan.npz"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import stim
 
 from envs.agents.steerers import Tracker
 from envs.agents.steerers.judge import Judge, score
@@ -20,6 +21,7 @@ from envs.agents.steerers.motion import (
     shares,
     surprised,
 )
+from envs.agents.steerers.tracker import TrackerRecipe
 from envs.agents.vector import AsVecEnv
 from envs.steering import SurfaceCodeSteeringVector
 
@@ -125,7 +127,7 @@ def test_no_jump_is_seen_in_noise():
 
 
 def test_shares_of_a_mixture_are_found_and_told_from_one_model_for_all():
-    """Three quarters of the controls have one model, the others another, each fourteen nats ahead."""
+    """Three quarters of the controls have one model, the others another, by fourteen nats."""
     bank = motions()
     likelihoods = np.full((len(bank.noise), 40), -15.0)
     likelihoods[3, :30] = likelihoods[90, 30:] = 0.0
@@ -226,3 +228,28 @@ class TestTracker:
         np.testing.assert_array_equal(model.settings, found)
         np.testing.assert_allclose(model.remembered("covariances")[PLACE, PLACE], 0.01)
         np.testing.assert_array_equal(model.remembered("means")[PLACE], found)
+
+    def test_units_that_are_taken_for_exact_stay_so_after_a_roll_back(self):
+        env = AsVecEnv(SurfaceCodeSteeringVector(40, {}))
+        model = Tracker(env=env, recipe={"doubt": 0.0})
+        model.roll_back(np.zeros(len(model.settings)))
+        assert (model.remembered("squares") == 1).all()
+
+    @pytest.mark.parametrize("widths", [(0.0, 0.0), (0.5, 0.02), (-1.0, 0.5), (0.1, np.inf)])
+    def test_widths_that_cannot_be_are_refused(self, widths):
+        with pytest.raises(ValueError, match="width"):
+            TrackerRecipe(widths=widths)
+
+    @pytest.mark.filterwarnings("error")
+    def test_a_circuit_with_noise_on_pairs_alone_has_one_kind(self, tmp_path):
+        path = tmp_path / "pairs.stim"
+        made = stim.Circuit.generated("repetition_code:memory", distance=3, rounds=3,
+                                      after_clifford_depolarization=1e-3)  # fmt: skip
+        text = "\n".join(row for row in str(made).splitlines() if "DEPOLARIZE1" not in row)
+        path.write_text(text)
+        env = AsVecEnv(
+            SurfaceCodeSteeringVector(4, {"memory": {"circuit": str(path), "rounds": 3}})
+        )
+        model = Tracker(env=env, seed=1)
+        model.learn(4 * 3)
+        assert set(model.cones.kind_of) == {0}

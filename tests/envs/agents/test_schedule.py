@@ -8,11 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.agents.steerers import LocalCredit
+from envs.agents.steerers import Evolution, LocalCredit
 from envs.agents.steerers import registry as known
 from envs.agents.steerers.course import SteerConfig, steer
 from envs.agents.steerers.schedule import Ledger
-from tests.envs.agents.steered_runs import RAMP, STEP, Walks, config, recipe_of, stopped
+from tests.envs.agents.steered_runs import (
+    OFF,
+    RAMP,
+    SMALL,
+    STEP,
+    Walks,
+    config,
+    on,
+    recipe_of,
+    run,
+    stopped,
+)
 
 LEVEL = 7.0  # detections just after a calibration
 ONCE: dict[str, Any] = {"kind": "calibration", "halts_epochs": 0, "leaves": 0.0}
@@ -227,3 +238,27 @@ def test_it_is_off_by_default_and_by_false() -> None:
 def test_what_makes_no_sense_is_refused(table: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         SteerConfig.model_validate(table)
+
+
+def test_an_evolution_goes_on_from_what_a_calibration_found() -> None:
+    """Its own mean must go there too, or its next generation would undo it."""
+    model = run(Evolution, OFF, {}, 3)
+    plant = model.env.get_attr("experiment", 0)[0].plant
+    model.recalibrated(plant.optimum(0.0), 0.0)
+    on(model, 3)
+    off = model.settings - plant.optimum(0.0)
+    assert np.sqrt(np.mean(off**2)) < 0.3  # all began a unit off
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_code_in_which_nothing_fires_is_not_halted() -> None:
+    quiet = {"memory": {"rounds": 3, "noise": {"kind": "depolarizing", "p": 1e-9}}, "cycles": 30}
+    whole = config(quiet, recalibration={"price": 0.01})
+    assert steer(whole, whole.steerer).recalibrated == ()
+
+
+def test_no_logical_errors_are_counted_while_the_code_is_halted() -> None:
+    still = {"kind": "calibration", "halts_epochs": 2, "every_epochs": 4, "leaves": 0.0}
+    whole = config(SMALL, epochs=8, steerer=still, ler={"every_epochs": 1, "shots": 100})
+    course = steer(whole, whole.steerer)
+    assert sorted({one.epoch for one in course.counts}) == [2, 3, 6, 7]

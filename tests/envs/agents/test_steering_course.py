@@ -209,14 +209,14 @@ def test_shots_are_shared_out_evenly(
 
 
 def test_logical_errors_are_counted_when_they_are_due() -> None:
-    """First, and then every fourth epoch; of four, with the shots that were asked for."""
+    """First, every fourth epoch and last; of four, with the shots that were asked for."""
     whole = config(STEP, epochs=10, ler={"every_epochs": 4, "shots": 300})
     course = steer(whole, recipe_of("walks"))
     assert [(one.epoch, one.who) for one in course.counts] == [
-        (epoch, who) for epoch in (0, 3, 7) for who in EXPECTED
+        (epoch, who) for epoch in (0, 3, 7, 9) for who in EXPECTED
     ]
     assert {one.shots for one in course.counts} == {300}
-    assert course.lers("best")[:, 0].tolist() == [0, 3, 7]
+    assert course.lers("best")[:, 0].tolist() == [0, 3, 7, 9]
     assert course.lers("nobody").shape == (0, 3)
 
 
