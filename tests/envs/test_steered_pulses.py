@@ -259,11 +259,14 @@ def test_ones_own_circuit_plays_h_and_cz_alone(tmp_path: pathlib.Path) -> None:
         )
         circuit.to_file(tmp_path / f"{name}.stim")
     recipe = PulseRecipe()
-    assert recipe.circuit(MemoryRecipe(circuit=tmp_path / "surface.stim")).num_observables == 1
+    assert (
+        recipe.circuit(MemoryRecipe(circuit=tmp_path / "surface.stim", rounds=3)).num_observables
+        == 1
+    )
     with pytest.raises(
         ValueError, match=r"in H and CZ, .* and CZ, C_XYZ, H, H_YZ: take a surface code"
     ):
-        recipe.circuit(MemoryRecipe(circuit=tmp_path / "color.stim"))
+        recipe.circuit(MemoryRecipe(circuit=tmp_path / "color.stim", rounds=3))
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_no_jump_is_seen_in_noise():
 def test_shares_of_a_mixture_are_found_and_told_from_one_model_for_all():
     """Three quarters of the controls have one model, the others another, by fourteen nats."""
     bank = motions()
-    likelihoods = np.full((len(bank.noise), 40), -15.0)
+    likelihoods = np.full((len(bank.noise), 40), -35.0)
     likelihoods[3, :30] = likelihoods[90, 30:] = 0.0
     likelihoods[3, 30:] = likelihoods[90, :30] = -14.0
     found = first_shares(bank)
@@ -137,7 +137,7 @@ def test_shares_of_a_mixture_are_found_and_told_from_one_model_for_all():
         found = shares(likelihoods, found, bank)
     assert found[[3, 90]] == pytest.approx([0.75, 0.25], abs=0.01)
     assert differ(likelihoods, found)
-    same = np.full_like(likelihoods, -15.0)
+    same = np.full_like(likelihoods, -35.0)
     same[3] = 0.0
     assert not differ(same, found)
 
