@@ -24,9 +24,9 @@ import tomllib
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from scipy import stats
 
 from calib.threads import one_thread
+from decoders.student import half_width
 from envs.agents.steerers import AnySteerer, make_steerer
 from envs.agents.steerers.judge import Judge, score
 from envs.agents.vector import AsVecEnv
@@ -66,8 +66,7 @@ def mean(values: Array) -> str:
     """With half the width of its interval."""
     if len(values) < 2:
         return f"{values.mean():.3f}"
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * stats.sem(values)
-    return f"{values.mean():.3f} ± {half:.3f}"
+    return f"{values.mean():.3f} ± {half_width(values.tolist()):.3f}"
 
 
 @one_thread()

@@ -29,6 +29,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from calib.threads import one_thread
+from decoders.student import half_width
 from envs.agents.steerers import AnySteerer, make_steerer
 from envs.agents.steerers.judge import Judge, score
 from envs.agents.vector import AsVecEnv
@@ -144,8 +145,7 @@ def row(question: Question, seeds: tuple[int, ...]) -> list[str]:
 def _mean(values: list[float], sign: str = "") -> str:
     half = ""
     if len(values) > 1:
-        quantile = float(stats.t.ppf(0.975, len(values) - 1))
-        half = f" ± {quantile * statistics.stdev(values) / len(values) ** 0.5:.3f}"
+        half = f" ± {half_width(values):.3f}"
     return f"{statistics.mean(values):{sign}.3f}{half}"
 
 

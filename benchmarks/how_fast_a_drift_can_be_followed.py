@@ -19,9 +19,9 @@ import statistics
 
 import numpy as np
 from pydantic import TypeAdapter
-from scipy.stats import t as student
 
 from calib.threads import one_thread
+from decoders.student import half_width
 from envs.agents.steerers import AnySteerer, make_steerer
 from envs.agents.steerers.judge import Judge, score
 from envs.agents.vector import AsVecEnv
@@ -67,8 +67,7 @@ def cell(recipe: dict[str, object], period: int, seeds: tuple[int, ...], most: i
     mean = statistics.mean(tried)
     half = ""
     if len(tried) > 2:
-        quantile = float(student.ppf(0.975, len(tried) - 1))
-        half = f"±{quantile * statistics.stdev(tried) / len(tried) ** 0.5:.2f}"
+        half = f"±{half_width(tried):.2f}"
     return f"{mean:.2f}{half} ({statistics.mean(held):.2f})"
 
 

@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
-from scipy.stats import t as student
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from calib.threads import one_thread
+from decoders.student import half_width
 from envs.agents.steerers import AnySteerer, make_steerer
 from envs.agents.steerers.judge import Judge
 from envs.agents.steerers.schedule import Schedule, ScheduleRecipe
@@ -119,8 +119,7 @@ def cell(values: Sequence[float], runs: Sequence[Lost] = ()) -> str:
     """The mean, half its interval, and the time halted."""
     half = ""
     if len(values) > 2:
-        quantile = float(student.ppf(0.975, len(values) - 1))
-        half = f"±{quantile * statistics.stdev(values) / len(values) ** 0.5:.3f}"
+        half = f"±{half_width(values):.3f}"
     share = f" ({100 * statistics.mean(one.halted for one in runs):.1f})" if runs else ""
     return f"{statistics.mean(values):.3f}{half}{share}"
 

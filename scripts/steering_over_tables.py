@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from decoders.student import half_width
 from scripts.config_file import read_value
 
 if TYPE_CHECKING:
@@ -155,15 +156,13 @@ def epochs_until_won(share: Floats) -> int | None:
 
 def mean_of(values: Sequence[float | None]) -> Mean | None:
     """The mean of those that are known."""
-    from scipy.special import stdtrit
-
     known = tuple(one for one in values if one is not None)
     if not known:
         return None
     mean = statistics.fmean(known)
     if len(known) < 2:
         return Mean(mean, None, known)
-    half = float(stdtrit(len(known) - 1, 0.975)) * statistics.stdev(known) / math.sqrt(len(known))
+    half = half_width(known)
     return Mean(mean, (mean - half, mean + half), known)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from envs.agents.steerers.course import Course, SteerConfig
 
 _MOST_NAMES = 24  # of controls beside their rows
+_FIELDS = {"expected": "detection events a cycle", "leakage": "leakage a gate"}
 _EPOCHS = (
     "Detection events a cycle to be expected at each epoch, of all candidates that are tried; gaps "
     "where the code was halted. The title's share is of the last three quarters of the run."
@@ -34,7 +36,7 @@ def draw(
     steered, origin = courses["steerer"], _origin(config, courses["steerer"])
     found = figures(steered)
     words = Labels(_epochs_title(found["score_exploring"]), f"{_EPOCHS} {origin}")
-    written = save(lambda figure, palette: _paint_epochs(courses, config, figure, palette),
+    written = save(partial(_paint_over_time, courses, config, "expected"),
                    folder / "epochs", words, epoch_rows(courses))  # fmt: skip
     if steered.leakage.any():
         words = Labels(
@@ -42,7 +44,7 @@ def draw(
             f"Population that leaves the qubits' two levels, the mean over all gates, of all "
             f"candidates that are tried. {origin}",
         )
-        written += save(lambda figure, palette: _paint_leakage(courses, config, figure, palette),
+        written += save(partial(_paint_over_time, courses, config, "leakage"),
                         folder / "leakage", words, epoch_rows(courses))  # fmt: skip
     if config.ler:
         words = Labels(
@@ -97,31 +99,19 @@ def _lines(
     return [*found, (config.steerer.kind, "steerer", 0, palette.kinds[0], 2.0)]
 
 
-def _paint_epochs(
-    courses: Mapping[str, Course], config: SteerConfig, figure: Figure, palette: Palette
-) -> None:
+def _paint_over_time(
+    courses: Mapping[str, Course], config: SteerConfig, field: str, figure: Figure,
+    palette: Palette,
+) -> None:  # fmt: skip
+    """`field` of all courses: what is expected to be detected, or to leak."""
     axes, column = legend_column(figure, 0.22)
     for label, name, place, colour, width in _lines(courses, config, palette):
-        course = courses[name]
-        axes.plot(_running(course, course.expected[:, place], place),
-                  color=colour, lw=width, label=label)  # fmt: skip
+        values = getattr(courses[name], field)[:, place]
+        axes.plot(_running(courses[name], values, place), color=colour, lw=width, label=label)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("detection events a cycle")
-    plain_grid(axes)
-    _legend(axes, column)
-
-
-def _paint_leakage(
-    courses: Mapping[str, Course], config: SteerConfig, figure: Figure, palette: Palette
-) -> None:
-    axes, column = legend_column(figure, 0.22)
-    for label, name, place, colour, width in _lines(courses, config, palette):
-        course = courses[name]
-        axes.plot(_running(course, course.leakage[:, place], place),
-                  color=colour, lw=width, label=label)  # fmt: skip
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("leakage a gate")
-    axes.set_yscale("log")
+    axes.set_ylabel(_FIELDS[field])
+    if field == "leakage":
+        axes.set_yscale("log")
     plain_grid(axes)
     _legend(axes, column)
 
