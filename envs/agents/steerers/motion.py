@@ -29,6 +29,7 @@ _WORTH = 2.0  # by the same, a control: what models of their own must be ahead b
 _ROUNDS = 3  # of expectation and maximisation in an epoch
 _OTHER = 1e-3  # of all controls, what is left to models that no one seems to have
 JUMP = 10.0  # the same, of a jump
+_UNHEARD = 1e6  # units², of what no detector tells
 
 
 class Motions(NamedTuple):
@@ -82,7 +83,9 @@ def surprised(beliefs: Beliefs, places: Array, variances: Array) -> tuple[Array,
     """
     spread = beliefs.covariances[PLACE, PLACE] + variances
     squares = (places - beliefs.means[PLACE]) ** 2
-    jump = np.maximum(squares.mean(axis=1) - spread.mean(axis=1), 0.0)[:, None]
+    heard = variances < _UNHEARD
+    excess = (squares - spread).sum(axis=1, where=heard) / max(heard.sum(), 1)
+    jump = np.maximum(excess, 0.0)[:, None]
     still, jumped = (-0.5 * (np.log(one) + squares / one) for one in (spread, spread + jump))
     jumped -= JUMP / len(places)
     is_jump = (jumped - still).sum(axis=1) > 0

@@ -33,6 +33,7 @@ _FLOOR_DRIFT = 0.01  # of the floor, in an epoch
 _SURE = 5.0  # standard deviations of what detections may rise by without a jump
 _NOTHING = 1e-9  # of what tells
 _WATCHED = 128  # controls that judge these models
+_PROBES = 7340033  # a stream of random numbers of their own
 # s², of which 1 is the units' own; one that is taken for too small makes steps too long.
 _SQUARES = (0.5, 10.0)
 
@@ -44,7 +45,7 @@ class TrackerRecipe(SteererRecipe):
     local: bool = Field(default=True, description="whether detectors are told apart")
     sweep: int = Field(default=4, ge=0, description="first epochs that are wide and go half way")
     off: float = Field(default=0.7, gt=0, description="how far off controls are at first, about")
-    doubt: float = Field(default=0.5, ge=0, description="by how much squared sensitivities may be "
+    doubt: float = Field(default=0.3, ge=0, description="by how much squared sensitivities may be "
                          "off; 0 takes the units for exact")  # fmt: skip
     widths: tuple[float, float] = Field(default=(0.02, 0.5), description="the least, the most")
 
@@ -186,8 +187,12 @@ class Tracker(Steerer[TrackerRecipe]):
         prior = covariances[PLACE, PLACE] + jump
         told = np.maximum(self._efficiency_now(seen, prior) * seen.information(), _NOTHING)
         # What each control would have measured alone, to be believed by as much.
-        places = means[PLACE] + seen.solved(right, prior) * (1 + 1 / (told * prior))
-        self._believe(places, 1 / told, jump)
+        shift = seen.solved(right, prior)
+        places = means[PLACE] + shift * (1 + 1 / (told * prior))
+        # Sensitivities that are not known well stretch what is seen of how far off a control is.
+        off = means[PLACE] + shift - self.settings
+        stretched = self.remembered("doubts") * off**2
+        self._believe(places, 1 / told + stretched, jump)
         is_sweep = self.epochs + 1 < self.recipe.sweep
         ahead = self.remembered("means")[PLACE] - self.settings
         self.settings = self.settings + (0.5 if is_sweep else 1.0) * ahead
@@ -201,7 +206,7 @@ class Tracker(Steerer[TrackerRecipe]):
 
         With A = MᵀM it is of variance A prior A + A; sums of A² over kinds are taken by a probe.
         """
-        probe = np.random.default_rng([2, self.epochs]).choice([-1.0, 1.0], len(right))
+        probe = np.random.default_rng([_PROBES, 2, self.epochs]).choice([-1.0, 1.0], len(right))
         kinds, information = self._kinds(), seen.information()
         inverse = np.divide(1, information, out=np.zeros_like(information), where=information > 0)
 
@@ -224,9 +229,10 @@ class Tracker(Steerer[TrackerRecipe]):
 
     def _efficiency_now(self, seen: Measurement, prior: Array) -> Array:
         """The share of its information that a control keeps beside the others, as it is known."""
-        probe = np.random.default_rng([1, self.epochs]).choice([-1.0, 1.0], len(prior))
+        probe = np.random.default_rng([_PROBES, 1, self.epochs]).choice([-1.0, 1.0], len(prior))
         kept = _efficiency(prior, seen.information(), float(probe @ seen.solved(probe, prior)))
-        self.remember("efficiency", 0.9 * self.remembered("efficiency") + 0.1 * kept)
+        # As it is now above all: with narrow candidates a control keeps more than with wide ones.
+        self.remember("efficiency", (self.remembered("efficiency") + kept) / 2)
         return self.remembered("efficiency")
 
     def _believe(self, places: Array, variances: Array, jump: Array) -> None:
