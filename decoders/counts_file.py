@@ -56,7 +56,7 @@ def only_writer(csv_path: pathlib.Path) -> Iterator[Callable[[sinter.TaskStats],
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(csv_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        _lock(descriptor, csv_path)
+        lock(descriptor, csv_path)
         _mend(descriptor, csv_path)
         yield lambda row: _write_whole(descriptor, (row.to_csv_line() + "\n").encode())
     finally:
@@ -83,7 +83,8 @@ def _mend(descriptor: int, csv_path: pathlib.Path) -> None:
         os.ftruncate(descriptor, len(text) - len(last))
 
 
-def _lock(descriptor: int, csv_path: pathlib.Path) -> None:
+def lock(descriptor: int, path: pathlib.Path) -> None:
+    """Takes an open file for this process alone, until it is closed; ValueError if it is taken."""
     try:
         import fcntl
     except ImportError:  # Windows has no such lock; two writers there are the user's to avoid.
@@ -92,7 +93,7 @@ def _lock(descriptor: int, csv_path: pathlib.Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ValueError(
-            f"{csv_path}: another syndrift is writing to it; wait for it or give another --out"
+            f"{path}: another syndrift is writing to it; wait for it or give another --out"
         ) from None
 
 

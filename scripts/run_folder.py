@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from scripts.config_file import load
 
 CONFIG, MANIFEST, COUNTS, INPUTS = "config.toml", "manifest.json", "counts.csv", "inputs"
+SECONDS = "seconds.json"
 
 _PACKAGES = ("syndrift", "stim", "sinter", "pymatching", "numpy", "scipy", "ldpc",
              "beliefmatching", "tesseract-decoder", "chromobius", "torch", "qiskit",
@@ -85,10 +86,21 @@ def _check_ours(folder: pathlib.Path) -> None:
 
 def _check_same_config(folder: pathlib.Path, config: BaseModel, may_change: Sequence[str]) -> None:
     """Refuses to add to a run of another config."""
-    before = load(folder / CONFIG, type(config))
-    for key in type(config).model_fields:
-        if key not in may_change and getattr(before, key) != getattr(config, key):
-            raise ValueError(f"{folder} holds a run whose `{key}` is different: give another --out")
+    before, after = (one.model_dump(mode="json", exclude=set(may_change))
+                     for one in (load(folder / CONFIG, type(config)), config))  # fmt: skip
+    if before != after:
+        key = ".".join(_first_difference(before, after))
+        raise ValueError(f"{folder} holds a run whose `{key}` is different: give another --out")
+
+
+def _first_difference(before: Any, after: Any) -> list[str]:
+    """The keys that lead to the first value that is not the same, in tables as deep as they go."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return []
+    missing = object()
+    key = next(key for key in {**before, **after}
+               if before.get(key, missing) != after.get(key, missing))  # fmt: skip
+    return [key, *_first_difference(before.get(key), after.get(key))]
 
 
 def _check_same_tools(
@@ -214,6 +226,26 @@ def resumable(folder: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"What was finished is in {folder}; the same command goes on from there."
-        ) from None
+        words = (f"What was finished is in {folder}; the same command goes on from there."
+                 if _holds_results(folder)
+                 else "Nothing was finished yet; the same command begins anew.")  # fmt: skip
+        raise KeyboardInterrupt(words) from None
+
+
+def _holds_results(path: pathlib.Path) -> bool:
+    """Whether there is anything but what stands there from the start: a file may be one itself."""
+    known = {CONFIG, MANIFEST, SECONDS}
+    return path.is_file() or any(
+        one.is_file() and one.name not in known and INPUTS not in one.relative_to(path).parts
+        for one in path.rglob("*")
+    )
+
+
+@contextlib.contextmanager
+def alone(folder: pathlib.Path) -> Iterator[None]:
+    """Holds a run's folder; ValueError while another process does."""
+    from decoders.counts_file import lock
+
+    with (folder / MANIFEST).open("rb") as manifest:
+        lock(manifest.fileno(), folder)
+        yield

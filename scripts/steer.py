@@ -95,7 +95,8 @@ def _run_once(options: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         print(_summary(courses, config, result))
-        print(f"\nseed {config.seed}; simulated; tables and pictures in {folder}")
+        what = "tables" if options.no_pictures else "tables and pictures"
+        print(f"\nseed {config.seed}; simulated; {what} in {folder}")
     return 0
 
 

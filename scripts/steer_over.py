@@ -69,7 +69,8 @@ def run_over(options: argparse.Namespace) -> int:
     else:
         print(_summary(axis, runs, found))
         seeds = seeds_text([run.config.seed for run in runs])
-        print(f"\n{seeds}; simulated; tables and pictures in {folder}")
+        what = "tables" if options.no_pictures else "tables and pictures"
+        print(f"\n{seeds}; simulated; {what} in {folder}")
     return 0
 
 
@@ -88,6 +89,9 @@ def _sweep_config(options: argparse.Namespace) -> SweepConfig:
         if f"{one.partition('=')[0].strip()}.".startswith(f"{key}."):
             wanted = "--seed" if one in seed else f"--set {one}"
             raise ValueError(f"{wanted} and --over {key}: give one of them")
+    if key in MAY_CHANGE:
+        raise ValueError(f"--over {key}: that changes nothing of what is steered, only what stands "
+                         "beside it")  # fmt: skip
     recipe = read_table(options.config)
     for one in given:
         apply_override(recipe, one)

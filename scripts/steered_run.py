@@ -8,6 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scripts import run_folder
+from scripts.run_folder import SECONDS
+
 if TYPE_CHECKING:
     import stim
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from scripts.progress import Show
 
 MAY_CHANGE = ("title", "checkpoint_every_epochs")
-RESULT, SECONDS, EPOCHS = "steering.json", "seconds.json", "epochs.csv"
+RESULT, EPOCHS = "steering.json", "epochs.csv"
 
 
 def check_environment(source: str, config: SteerConfig) -> None:
@@ -44,10 +47,9 @@ def _check_decoder(circuit: stim.Circuit) -> None:
 
 def open_steered(config: SteerConfig, folder: pathlib.Path) -> None:
     """Begins or goes on with this run; refuses a folder that holds another."""
-    from scripts import run_folder
-
-    circuit = config.environment.memory.circuit
-    inputs = [] if circuit is None else [circuit]
+    recipes = (config.steerer, *config.rivals.values())
+    files = [config.environment.memory.circuit, *(getattr(one, "weights", None) for one in recipes)]
+    inputs = [file for file in files if file is not None]
     run_folder.open_run(folder, "steer", config, may_change=MAY_CHANGE, inputs=inputs)
 
 
@@ -64,9 +66,7 @@ def steered(
     The course of the steerer and its rivals' by name, and what stands in the JSON. `words` stand
     before the name on the progress bar.
     """
-    from scripts import run_folder
-
-    with run_folder.resumable(folder):
+    with run_folder.alone(folder), run_folder.resumable(folder):
         courses = _courses(config, folder, words)
     return courses, _written(courses, config, folder)
 

@@ -190,7 +190,8 @@ def outcomes(runs: Sequence[Single]) -> list[Outcome]:
 
 def _outcomes_at(runs: Sequence[Single]) -> Iterator[Outcome]:
     """Those of one value, the same recipe but for its seed."""
-    from scripts.steered_run import RESULT, SECONDS
+    from scripts.run_folder import SECONDS
+    from scripts.steered_run import RESULT
 
     results = [_json(run.folder / RESULT)["steerers"] for run in runs]
     times = [_json(run.folder / SECONDS) for run in runs]

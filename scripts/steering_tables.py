@@ -130,9 +130,8 @@ def warnings(course: Course, config: SteerConfig) -> list[str]:
             epoch for epoch in course.rolled_back if epoch not in course.leaked
         ],
         "rolled back at epoch {}: leakage had risen by more than guard.leakier": course.leaked,
-        "halted for a calibration at epoch {}: it was worth it by recalibration.price": (
-            course.recalibrated
-        ),
+        "halted for a calibration at epoch {}: it was worth it by recalibration.price, and "
+        "the score counts a halted epoch as untouched": course.recalibrated,
     }
     found += [why.format(", ".join(map(str, when))) for why, when in whys.items() if when]
     share = float(np.mean(np.abs(course.settings[-1]) >= 0.999 * config.environment.bound))

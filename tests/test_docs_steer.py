@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
+from envs.agents.steerers.course import SteerConfig
+from envs.agents.steerers.guard import GuardRecipe
 from envs.agents.steerers.registry import STEERERS
+from envs.agents.steerers.schedule import ScheduleRecipe
 from envs.steered.analytic import AnalyticRecipe
 from envs.steering import SteeringConfig
 
@@ -36,7 +39,8 @@ def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_tables_name_every_key_and_steerer() -> None:
-    for name in {*SteeringConfig.model_fields, *AnalyticRecipe.model_fields} - {"kind"}:
-        assert f"`{name}`" in TEXT
+    models = (SteeringConfig, AnalyticRecipe, SteerConfig, GuardRecipe, ScheduleRecipe)
+    for name in {name for one in models for name in one.model_fields} - {"kind"}:
+        assert re.search(rf"[`{{ ]{name}[` =]", TEXT)
     for kind in (*STEERERS, "ppo"):
         assert f"| `{kind}` |" in TEXT

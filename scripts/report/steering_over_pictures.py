@@ -100,11 +100,25 @@ def _score_title(axis: Axis, found: Sequence[Outcome]) -> str:
     if not scores:
         return f"What steering wins, against {_what(axis)}"
     if not axis.is_number:
-        most, value = max((one.tried.value, one.value) for one in _own(found) if one.tried)
-        return f"{_short(value)} wins most: {100 * most:.0f} % of what can be won"
+        best = max((one for one in _own(found) if one.tried), key=_mean_score)
+        if _stands_out(best, found):
+            share = 100 * _mean_score(best)
+            return f"{_short(best.value)} wins most: {share:.0f} % of what can be won"
     low, high = (f"{end:.0f}".replace("-", _MINUS) for end in (min(scores), max(scores)))
     share = low if low == high else f"{low} to {high}"
-    return f"Against {_what(axis)}: {_steerer(found)} wins {share} % of what can be won"
+    who = _steerer(found) if axis.is_number else "each"
+    return f"Against {_what(axis)}: {who} wins {share} % of what can be won"
+
+
+def _mean_score(one: Outcome) -> float:
+    return one.tried.value if one.tried else -math.inf
+
+
+def _stands_out(best: Outcome, found: Sequence[Outcome]) -> bool:
+    """Whether its interval is above those of all others."""
+    intervals = [one.tried.interval for one in _own(found) if one.tried and one is not best]
+    own = best.tried.interval if best.tried else None
+    return own is not None and all(one is not None and one[1] < own[0] for one in intervals)
 
 
 def _convergence_title(axis: Axis, found: Sequence[Outcome]) -> str:

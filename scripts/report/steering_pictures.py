@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scripts.report.style import Labels, Palette, legend_column, plain_grid, save
+from scripts.steering_over_tables import lowered
 from scripts.steering_tables import epoch_rows, figures, knob_rows, ler_rows
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def draw(
     """
     steered, origin = courses["steerer"], _origin(config, courses["steerer"])
     found = figures(steered)
-    words = Labels(_epochs_title(found["score_exploring"]), f"{_EPOCHS} {origin}")
+    words = Labels(_epochs_title(config.steerer.kind, found["score_exploring"]),
+                   f"{_EPOCHS} {origin}")  # fmt: skip
     written = save(partial(_paint_over_time, courses, config, "expected"),
                    folder / "epochs", words, epoch_rows(courses))  # fmt: skip
     if steered.leakage.any():
@@ -63,11 +65,11 @@ def draw(
                           folder / "knobs", words, knob_rows(steered))  # fmt: skip
 
 
-def _epochs_title(score: float | None) -> str:
+def _epochs_title(kind: str, score: float | None) -> str:
     share = 100 * (score or 0.0)
     if share > 0:
-        return f"Steering wins back {share:.0f} % of what drift would cost"
-    return "Steering costs more than the drift that it follows"
+        return f"{kind}: {share:.0f} % of what can be won is won"
+    return f"{kind}: it costs more than it wins"
 
 
 def _origin(config: SteerConfig, course: Course) -> str:
@@ -79,11 +81,12 @@ def _origin(config: SteerConfig, course: Course) -> str:
 
 
 def _ler_title(found: Mapping[str, Any]) -> str:
-    rates = {who: one["ler"] for who, one in found["ler"].items()}
-    if not rates.get("exploring"):
+    counts = [(one["errors"], one["shots"]) for who, one in found["ler"].items()
+              if who in ("exploring", "untouched")]  # fmt: skip
+    share = lowered(*counts) if len(counts) == 2 else None
+    if share is None or share[1] <= 0:
         return "Logical errors while the code is steered"
-    times = rates["untouched"] / rates["exploring"]
-    return f"Logical errors: {times:.2g} times fewer than untouched, while steering goes on"
+    return f"Logical errors: {1 / (1 - share[0]):.2g} times fewer than untouched, while steering"
 
 
 def _lines(

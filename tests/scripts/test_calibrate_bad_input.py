@@ -134,7 +134,7 @@ def test_a_folder_of_another_recipe_is_refused(
 
     config = load(folder / "two.toml", CampaignConfig, ["device.seed=9"])
     run_folder.open_run(pathlib.Path("run"), "calibrate", config, may_change=())
-    assert "a run whose `device` is different" in refused(["two.toml", "--out", "run"], capsys)
+    assert "a run whose `device.seed` is different" in refused(["two.toml", "--out", "run"], capsys)
 
 
 @pytest.mark.parametrize("missing", ["torch", "qiskit_experiments"])

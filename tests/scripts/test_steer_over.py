@@ -263,6 +263,7 @@ def test_values_may_be_tables_and_names() -> None:
     (["--over", f"{KEY.replace('0', '1')}=3,5"],
      "environment.drift is a list: expected an entry from 0 to 0, got 1"),
     (["--over", "environment.memory.noise=none,0"], "--over environment.memory.noise=none: "),
+    (["--over", "title=one,two"], "--over title: that changes nothing of what is steered"),
     (["--over", "epochs=4"], "two values or more, got one: --set epochs=4 steers with it alone"),
     (["--over", "epochs="], "--over takes KEY=V1,V2,... such as "),
     (["--over", "epochs"], "--over takes KEY=V1,V2,... such as "),
@@ -300,5 +301,5 @@ def test_folders_of_others_are_refused(swept: Swept, monkeypatch: pytest.MonkeyP
     other = ("--over", "environment.memory.distance=3,5", *FEW, "--out", "sweep")
     assert "sweep holds a run whose `over` is different: give another --out" in refused(*other)
     changed = [one.replace("candidates=4", "candidates=6") for one in OVER]
-    assert "sweep holds a run whose `recipe` is different" in refused(*changed)
+    assert "sweep holds a run whose `recipe.candidates` is different" in refused(*changed)
     assert "sweep holds a run of `syndrift steer --over`" in refused("--out", "sweep")

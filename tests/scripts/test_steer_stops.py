@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from scripts.main import main
+from scripts.run_folder import alone
 from tests.scripts.steer_recipe import TABLES, begin, rows_of, steered
 
 
@@ -91,3 +93,18 @@ def test_ctrl_c_says_how_to_go_on(done: Done) -> None:
     assert epochs_in("steerer.npz") == 8
     assert steered("--out", "run") == done.result
     assert pathlib.Path("run/epochs.csv").read_text() == (done.folder / "epochs.csv").read_text()
+
+
+def test_ctrl_c_before_anything_was_saved_does_not_say_that_something_was() -> None:
+    status, _, err = stopped(signal.SIGINT, 3)
+    assert status == 130
+    assert "Nothing was finished yet; the same command begins anew." in err
+
+
+def test_two_do_not_steer_in_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """The lock is the open file's: a second opening of it in this process is refused as well."""
+    stopped(signal.SIGKILL, 3)
+    with alone(pathlib.Path("run")):
+        assert main(["steer", "my.toml", "--out", "run", "--no-pictures"]) == 2
+    assert "run: another syndrift is writing to it; wait for it" in capsys.readouterr().err
+    steered("--out", "run")

@@ -243,3 +243,21 @@ def test_where_nothing_can_be_won_it_is_said(tmp_path: pathlib.Path) -> None:
         patch.setattr("scripts.report.style.PNG_DPI", 40)
         written = draw_over(axis, runs(DISTANCES), found, tmp_path)
     assert all(path.stat().st_size > 0 for path in written)
+
+
+@pytest.mark.parametrize(("others", "title"), [
+    ((0.5, 0.6), "tracker wins most: 90 % of what can be won"),
+    ((0.5, 0.87), "Against who steers: each wins 70 to 90 % of what can be won"),
+])  # fmt: skip
+def test_a_title_names_a_winner_only_where_intervals_are_apart(
+    others: tuple[float, float], title: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(
+        "scripts.report.steering_over_pictures.save",
+        lambda paint, path, words, *rest: titles.append(words.title) or [],
+    )
+    found = [outcome("tracker", "steerer", tried=Mean(0.9, (0.86, 0.94), (0.9,))),
+             outcome("spsa", "steerer", tried=Mean(0.7, others, (0.7,)))]  # fmt: skip
+    draw_over(axis_of("steerer.kind", runs(("tracker", "spsa"))), runs(DISTANCES), found, tmp_path)
+    assert titles[0] == title
