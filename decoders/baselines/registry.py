@@ -8,6 +8,7 @@ import sinter
 
 from decoders.baselines.bposd import BpOsd
 from decoders.baselines.chromobius import Chromobius
+from decoders.baselines.ensemble import EnsembleMatching
 from decoders.baselines.matching import BeliefMatching, PyMatching
 from decoders.baselines.tesseract import Tesseract
 from decoders.dem import ErrorModelKind
@@ -26,6 +27,7 @@ class Baseline:
 BASELINES: dict[str, Baseline] = {
     "pymatching": Baseline(PyMatching(), "graphlike", "pymatching"),
     "pymatching-correlated": Baseline(PyMatching(correlated=True), "graphlike", "pymatching"),
+    "ensemble": Baseline(EnsembleMatching(), "graphlike", "pymatching"),
     "belief-matching": Baseline(BeliefMatching(), "graphlike", "beliefmatching", "bp"),
     "bposd": Baseline(BpOsd(), "full", "ldpc", "bp"),
     "tesseract": Baseline(Tesseract(), "full", "tesseract_decoder", "tesseract"),

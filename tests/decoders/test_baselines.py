@@ -31,6 +31,7 @@ from tests.decoders import conformance
 NAMES = (
     "pymatching",
     "pymatching-correlated",
+    "ensemble",
     "belief-matching",
     "bposd",
     "tesseract",
@@ -278,7 +279,7 @@ def own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_registry_names_resolve(name: str) -> None:
     resolved = resolve_decoder(name)
     assert (resolved.name, resolved.spec, resolved.batch_shots) == (name, name, None)
-    matching = ("pymatching", "pymatching-correlated", "belief-matching")
+    matching = ("pymatching", "pymatching-correlated", "ensemble", "belief-matching")
     expected = "graphlike" if name in matching else "color" if name == "chromobius" else "full"
     assert resolved.error_model == expected
 
