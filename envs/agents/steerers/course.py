@@ -63,7 +63,7 @@ def _off(value: Any) -> Any:
 class SteerConfig(_Recipe):
     """What is steered, by whom, beside whom, for how long."""
 
-    title: str = Field(default="Steering by detection events", description="above the pictures")
+    title: str = Field(default="Steering by detection events", description="above the table")
     seed: int = Field(default=1, ge=0, lt=2**31, description="of the device, its drift, the shots")
     epochs: int = Field(default=500, ge=2, description="epochs of the run")
     candidates: int = Field(default=40, ge=2, multiple_of=2, description="settings an epoch")
