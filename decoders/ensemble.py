@@ -8,16 +8,54 @@ with one value of the observable together against those with the other are the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pymatching
 import sinter
 import stim
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from decoders.fault_graph import Array, Bits, FaultGraph, edge_sets
 
 _SEED = 20_401  # of the perturbations: the same model has the same decoder
+_STAGES = ((4, 4.0), (16, 2.0))  # so many members are enough where odds, as logarithms, are beyond
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
+
+
+class _Answers(NamedTuple):
+    """What K answers to N shots cost, their names, and whether the observable flips, [K, N]."""
+
+    costs: Array
+    names: NDArray[np.int64]
+    flips: NDArray[np.int64]
+
+    @classmethod
+    def together(cls, answers: Sequence[_Answers]) -> _Answers:
+        """Those of several members to the same shots."""
+        return cls(
+            np.concatenate([one.costs for one in answers]),
+            np.concatenate([one.names for one in answers]),
+            np.concatenate([one.flips for one in answers]),
+        )
+
+    def of(self, shots: Bits) -> _Answers:
+        """Those to some of the shots."""
+        return _Answers(self.costs[:, shots], self.names[:, shots], self.flips[:, shots])
+
+    @property
+    def odds(self) -> Array:
+        """ln P(kept) / P(flipped), [N], each different answer counted once."""
+        order = np.argsort(self.names, axis=0, kind="stable")
+        names = np.take_along_axis(self.names, order, axis=0)
+        flips = np.take_along_axis(self.flips, order, axis=0)
+        costs = np.take_along_axis(self.costs, order, axis=0)
+        costs[1:][names[1:] == names[:-1]] = np.inf
+        kept, flipped = (np.logaddexp.reduce(np.where(flips == value, -costs, -np.inf), axis=0)
+                         for value in (0, 1))  # fmt: skip
+        return kept - flipped
 
 
 class CompiledEnsemble(sinter.CompiledDecoder):
@@ -67,43 +105,60 @@ class _Judge:
     """
 
     def __init__(self, graph: FaultGraph, observable: int, members: int, spread: float):
-        rng = np.random.default_rng([_SEED, observable])
         self._graph, self.can_force = graph, graph.can_force(observable)
+        self._observable, self._most, self._spread = observable, members, spread
         self._flips = graph.flips(observable)
-        self._names = rng.integers(1, 2**50, len(graph.edges))  # sums of them name sets of edges
+        # Sums of them name sets of edges.
+        self._names = np.random.default_rng([_SEED, observable]).integers(
+            1, 2**50, len(graph.edges)
+        )
         if self.can_force:
             self._plain = pymatching.Matching.from_detector_error_model(graph.forcing(observable))
-        forced = observable if self.can_force else None
-        self._members = []
-        for number in range(members):
-            normal = rng.normal(size=len(graph.faults)) * (number > 0)
-            model = graph.labelled(np.exp(spread * normal), forced)
-            self._members.append(
-                pymatching.Matching.from_detector_error_model(model, enable_correlations=True)
-            )
+        self._members: list[pymatching.Matching] = []
 
     def weights(self, events: Bits, flips: Bits) -> Array:
         """Of plain matching's answers with such values of the observable, [N]."""
         return self._plain.decode_batch(np.column_stack([events, flips]), return_weights=True)[1]
 
     def odds(self, events: Bits) -> Array:
-        """From all different answers, [N]; infinite where there is none with the other value."""
+        """From all different answers, [N]; infinite where there is none with the other value.
+
+        More members are asked where few leave it open.
+        """
+        found, open_ = np.zeros(len(events)), np.arange(len(events))
+        answers: list[_Answers] = []
+        for members, enough in (*_STAGES, (self._most, 0.0)):
+            new = range(len(answers), min(members, self._most))
+            answers += [self._answers(number, events[open_]) for number in new]
+            now = _Answers.together(answers).odds
+            found[open_] = now
+            still = np.abs(now) < enough
+            open_ = open_[still]
+            answers = [one.of(still) for one in answers]
+        return found
+
+    def _answers(self, number: int, events: Bits) -> _Answers:
         given = [events]
         if self.can_force:
             given = [np.column_stack([events, np.full(len(events), flip)]) for flip in (0, 1)]
-        answers = [self._answers(member, one) for member in self._members for one in given]
-        costs, names, flips = map(np.stack, zip(*answers, strict=True))
-        order = np.argsort(names, axis=0, kind="stable")
-        costs, names, flips = (np.take_along_axis(one, order, axis=0)
-                               for one in (costs, names, flips))  # fmt: skip
-        costs[1:][names[1:] == names[:-1]] = np.inf
-        kept, flipped = (np.logaddexp.reduce(np.where(flips == value, -costs, -np.inf), axis=0)
-                         for value in (0, 1))  # fmt: skip
-        return kept - flipped
+        found = [self._sets(number, one) for one in given]
+        return _Answers(
+            np.stack([self._graph.costs(one) for one in found]),
+            np.stack([one @ self._names for one in found]),
+            np.stack([one @ self._flips % 2 for one in found]),
+        )
 
-    def _answers(
-        self, member: pymatching.Matching, given: Bits
-    ) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
-        """What each costs, its name, and whether the observable flips."""
-        chosen = edge_sets(np.asarray(member.decode_batch(given, enable_correlations=True)))
-        return self._graph.costs(chosen), chosen @ self._names, chosen @ self._flips % 2
+    def _sets(self, number: int, given: Bits) -> csr_array:
+        """The edges that a member chooses."""
+        while len(self._members) <= number:
+            self._members.append(self._member(len(self._members)))
+        matching = self._members[number]
+        return edge_sets(np.asarray(matching.decode_batch(given, enable_correlations=True)))
+
+    def _member(self, number: int) -> pymatching.Matching:
+        rng = np.random.default_rng([_SEED, self._observable, number])
+        normal = rng.normal(size=len(self._graph.faults)) * (number > 0)
+        model = self._graph.labelled(
+            np.exp(self._spread * normal), self._observable if self.can_force else None
+        )
+        return pymatching.Matching.from_detector_error_model(model, enable_correlations=True)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class EnsembleMatching(sinter.Decoder):
     """Correlated matchings on perturbed models, asked where plain matching is not sure.
 
-    `members` of them, faults' probabilities times exp(`spread` · normal); `unsure` is the most by
+    At most `members`, faults' probabilities times exp(`spread` · normal); `unsure` is the most by
     which the weights of plain matching's answers for the two values of an observable differ then.
     """
 
-    def __init__(self, *, members: int = 8, spread: float = 0.8, unsure: float = 4.4):
+    def __init__(self, *, members: int = 64, spread: float = 0.8, unsure: float = 5.0):
         self.members, self.spread, self.unsure = members, spread, unsure
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> CompiledEnsemble:
