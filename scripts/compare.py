@@ -17,8 +17,9 @@ examples:
 Both modes of PyMatching always stand in the table. `difference` is LER(a) - LER(b) on the same
 shots, with its interval; the p-value is McNemar's exact test. A shot that a decoder declines is
 counted as one that it got wrong, and shown in a column of its own.
-decoders: pymatching, pymatching-correlated, belief-matching, bposd, tesseract, chromobius,
-your own as module:name (a sinter.Decoder, a class of one, or a function that makes one).
+decoders: pymatching, pymatching-correlated, ensemble, belief-matching, bposd, tesseract,
+chromobius, your own as module:name (a sinter.Decoder, a class of one, or a function that makes
+one).
 """
 
 _MAY_CHANGE = ("shots", "workers", "confidence")

@@ -1,0 +1,165 @@
+"""`syndrift decode`, against PyMatching called directly and against stim's own files."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+import pymatching
+import pytest
+import stim
+
+from decoders.decode_file import FORMATS, format_of
+from scripts.main import main
+
+SHOTS = 500
+
+
+class Given(NamedTuple):
+    """A circuit, its shots, and what plain matching predicts."""
+
+    circuit: stim.Circuit
+    events: np.ndarray
+    flips: np.ndarray
+    predictions: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def given() -> Given:
+    """Two observables: two repetition codes beside each other, one with a name a byte further."""
+    text = str(stim.Circuit.generated("repetition_code:memory", distance=3, rounds=4,
+                                      before_round_data_depolarization=0.1))  # fmt: skip
+    other = text.replace("OBSERVABLE_INCLUDE(0)", "OBSERVABLE_INCLUDE(9)")
+    circuit = stim.Circuit(f"{text}\n{other}")
+    events, flips = circuit.compile_detector_sampler(seed=3).sample(
+        SHOTS, separate_observables=True
+    )
+    model = circuit.detector_error_model(decompose_errors=True)
+    matching = pymatching.Matching.from_detector_error_model(model)
+    return Given(circuit, events, flips, np.asarray(matching.decode_batch(events), dtype=bool))
+
+
+@pytest.fixture(autouse=True)
+def folder(given: Given, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given.circuit.to_file("my.stim")
+    given.circuit.detector_error_model(decompose_errors=True).to_file("my.dem")
+
+
+def write(path: str, data: np.ndarray, **counts: int) -> None:
+    form = path.rpartition(".")[2]
+    stim.write_shot_data_file(data=data, path=path, format=form, **counts)  # type: ignore[arg-type]
+
+
+PLAIN = ("--decoder", "pymatching")
+
+
+def counted(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert main(["decode", *arguments, *PLAIN, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "ptb64"])
+def test_predictions_are_those_of_the_package_in_every_format(form: str, given: Given) -> None:
+    write(f"events.{form}", given.events, num_detectors=given.circuit.num_detectors)
+    arguments = [f"events.{form}", "--circuit", "my.stim", *PLAIN, "--out", f"out.{form}"]
+    assert main(["decode", *arguments]) == 0
+    found = stim.read_shot_data_file(path=f"out.{form}", format=form, num_observables=10)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found, given.predictions)
+
+
+def test_shots_by_the_64_are_read(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    write("events.ptb64", given.events[:448], num_detectors=given.circuit.num_detectors)
+    write("flips.ptb64", given.flips[:448], num_observables=10)
+    found = counted(capsys, "events.ptb64", "--circuit", "my.stim", "--flips", "flips.ptb64")
+    wrong = (given.predictions != given.flips)[:448].any(axis=1).sum()
+    assert (found["shots"], found["errors"]) == (448, wrong)
+
+
+def test_mistakes_are_counted_with_flips_beside_or_appended(
+    given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detectors = given.circuit.num_detectors
+    write("events.b8", given.events, num_detectors=detectors)
+    write("flips.01", given.flips, num_observables=10)
+    both = np.column_stack([given.events, given.flips])
+    write("both.dets", both, num_detectors=detectors, num_observables=10)
+    wrong = int((given.predictions != given.flips).any(axis=1).sum())
+    assert wrong > 20
+    beside = counted(capsys, "events.b8", "--dem", "my.dem", "--flips", "flips.01")
+    assert (beside["shots"], beside["errors"], beside["declined"]) == (SHOTS, wrong, 0)
+    assert beside["ler"] == wrong / SHOTS
+    assert counted(capsys, "both.dets", "--dem", "my.dem", "--appended") == beside
+    assert main(["decode", "both.dets", "--dem", "my.dem", "--appended", *PLAIN]) == 0
+    assert f"pymatching: 500 shots, {wrong} errors\n" in capsys.readouterr().out
+
+
+def test_without_out_predictions_go_to_the_standard_output(
+    given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("events.txt.b8", given.events, num_detectors=given.circuit.num_detectors)
+    assert main(["decode", "events.txt.b8", "--circuit", "my.stim", *PLAIN]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    np.testing.assert_array_equal([[bit == "1" for bit in line] for line in lines],
+                                  given.predictions)  # fmt: skip
+
+
+def test_declined_shots_are_mistakes_and_flip_nothing(
+    given: Given, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It declines every shot with an event in the first detector, and flips all others."""
+    pathlib.Path("shy.py").write_text("""\
+import numpy as np, sinter
+class Shy(sinter.Decoder, sinter.CompiledDecoder):
+    def compile_decoder_for_dem(self, *, dem):
+        return self
+    def decode_shots_bit_packed(self, *, bit_packed_detection_event_data):
+        first = bit_packed_detection_event_data[:, 0] & 1
+        ones = np.ones_like(first)
+        return np.stack([ones, 0 * ones, first], axis=1)
+""")
+    monkeypatch.syspath_prepend(".")
+    write("events.b8", given.events, num_detectors=given.circuit.num_detectors)
+    write("flips.b8", given.flips, num_observables=10)
+    arguments = ["events.b8", "--dem", "my.dem", "--flips", "flips.b8", "--decoder", "shy:Shy"]
+    assert main(["decode", *arguments, "--out", "out.01", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    shy = given.events[:, 0]
+    right = given.flips[:, 0] & ~given.flips[:, 1:].any(axis=1) & ~shy
+    assert found["declined"] == shy.sum()
+    assert found["errors"] == (~right & ~shy).sum()
+    assert found["ler"] == (~right).mean()
+    lines = pathlib.Path("out.01").read_text().splitlines()
+    assert [line == "0" * 10 for line in lines] == shy.tolist()
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["none.b8", "--circuit", "my.stim"], "none.b8: no such file"),
+    (["events.b8"], "give the circuit that made the events, its error model, or both"),
+    (["events.b8", "--circuit", "none.stim"], "none.stim: no such file"),
+    (["my.stim", "--circuit", "my.stim"], "its ending is none of stim's formats (01, b8, r8"),
+    (["events.b8", "--circuit", "my.stim", "--format", "01"], "events.b8: not 01 data of"),
+    (["events.b8", "--circuit", "my.stim", "--out", "out.csv"], "out.csv: its ending is none of"),
+    (["events.b8", "--circuit", "my.stim", "--out", "events.b8"], "that file is read"),
+    (["events.b8", "--circuit", "my.stim", "--flips", "few.01"], "500 shots, few.01 3: they are"),
+    (["events.b8", "--circuit", "my.stim", "--decoder", "tesseact"], "did you mean `tesseract`?"),
+    (["events.b8", "--circuit", "my.stim", "--flips", "few.01", "--appended"], "not allowed with"),
+    (["events.b8", "--dem", "hyper.dem"], "hyperedge"),
+])  # fmt: skip
+def test_wrong_usage_is_one_line(
+    arguments: list[str], words: str, given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("events.b8", given.events, num_detectors=given.circuit.num_detectors)
+    write("few.01", given.flips[:3], num_observables=10)
+    pathlib.Path("hyper.dem").write_text("error(0.1) D0 D1 D2\n")
+    assert main(["decode", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+
+
+def test_the_ending_says_the_format_unless_it_is_given() -> None:
+    assert format_of(pathlib.Path("a/b.r8")) == "r8"
+    assert format_of(pathlib.Path("a/b.bin"), "b8") == "b8"
