@@ -114,7 +114,16 @@ class _Judge:
         )
         if self.can_force:
             self._plain = pymatching.Matching.from_detector_error_model(graph.forcing(observable))
+            self.can_force = self._has_both_values()
         self._members: list[pymatching.Matching] = []
+
+    def _has_both_values(self) -> bool:
+        """Whether it can flip without an event: not where events alone say if it does."""
+        try:
+            self.weights(np.zeros((1, self._graph.detectors), dtype=bool), np.ones(1, dtype=bool))
+        except ValueError:  # no perfect matching
+            return False
+        return True
 
     def weights(self, events: Bits, flips: Bits) -> Array:
         """Of plain matching's answers with such values of the observable, [N]."""

@@ -94,3 +94,20 @@ def test_where_matching_is_sure_it_is_matching() -> None:
                                      before_round_data_depolarization=0.1)  # fmt: skip
     never = errors_of(EnsembleMatching(members=1, unsure=0.0), circuit, 5_000)
     np.testing.assert_array_equal(never, errors_of("pymatching", circuit, 5_000))
+
+
+def test_an_observable_that_events_alone_decide_is_matching() -> None:
+    """A ring that flips L0 at one place of it twice: no loop flips it, and it cannot be forced."""
+    model = stim.DetectorErrorModel("""
+        error(0.1) D0 L0
+        error(0.1) D0 D1
+        error(0.05) D1 L0
+        error(0.1) D2 L1
+        error(0.2) D2
+    """)
+    compiled = EnsembleMatching().compile_decoder_for_dem(dem=model)
+    odds = compiled.odds(np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=bool))
+    assert (odds[:, 0] < 0).tolist() == [False, True, False, False]
+    assert np.isinf(odds[:, 0]).all()
+    assert (odds[:, 1] < 0).tolist() == [False] * 4
+    assert odds[3, 1] == pytest.approx(math.log((0.2 * 0.9) / (0.1 * 0.8)))
