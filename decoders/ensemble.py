@@ -91,10 +91,11 @@ class CompiledEnsemble(sinter.CompiledDecoder):
                 flip = flips[:, number].astype(bool)
                 other = judge.weights(events, ~flip)
                 found[:, number] = np.where(flip, weights - other, other - weights)
-            unsure = np.flatnonzero(np.abs(found[:, number]) <= self._unsure)
-            for at in range(0, len(unsure), _AT_ONCE):
-                part = unsure[at : at + _AT_ONCE]
-                found[part, number] = judge.odds(events[part])
+            unsure = np.abs(found[:, number]) <= self._unsure
+            different, which = np.unique(events[unsure], axis=0, return_inverse=True)
+            odds = [judge.odds(different[at : at + _AT_ONCE])
+                    for at in range(0, len(different), _AT_ONCE)]  # fmt: skip
+            found[unsure, number] = np.concatenate([*odds, []])[which]
         return found
 
 

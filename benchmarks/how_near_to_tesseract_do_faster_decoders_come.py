@@ -1,0 +1,114 @@
+"""How near do decoders that take microseconds come to Tesseract, on the same shots?
+
+    .venv/bin/python benchmarks/how_near_to_tesseract_do_faster_decoders_come.py [--quick]
+
+Rotated surface code, as many rounds as the distance, both bases, circuit noise of strength p:
+depolarizing and SI1000. Every decoder gets the same shots, whose seeds nothing was tuned on; times
+are of one thread, a shot in the mean of batches. `to correlated` is the ratio of the errors to
+correlated PyMatching's, its 95 % interval by Wald's of paired ratios, and McNemar's p for being as
+good as it; `p, Tesseract` the same for being as good as Tesseract (its short beam with one order,
+as it is shipped here).
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import time
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from calib.threads import one_thread
+from decoders.baselines import BASELINES
+from decoders.codes import memory_circuit
+from decoders.dem import checked_model
+from decoders.noise import SI1000, Depolarizing
+from decoders.shots import NumberedShots
+from decoders.statistics import binomial_interval, mcnemar
+from scripts.run_folder import machine
+from scripts.table import aligned
+
+SEED = 9601
+REFERENCE, BEST = "pymatching-correlated", "tesseract"
+NAMES = ("pymatching", REFERENCE, "ensemble", BEST)
+SHOTS = {3: 100_000, 5: 60_000, 7: 20_000}
+NOISE = {
+    "depolarizing": lambda p: Depolarizing(kind="depolarizing", p=p),
+    "si1000": lambda p: SI1000(kind="si1000", p=p),
+}
+
+Wrong = NDArray[np.bool_]
+
+
+def circuit_of(distance: int, basis: str, noise: str, p: float) -> stim.Circuit:
+    """The memory experiment with its noise."""
+    noiseless = memory_circuit("rotated-surface", distance=distance, rounds=distance, basis=basis)
+    return NOISE[noise](p).apply(noiseless)
+
+
+def decoded(name: str, circuit: stim.Circuit, shots: int) -> tuple[Wrong, float]:
+    """Which shots it got wrong, and seconds a shot; the first batch is not timed."""
+    baseline = BASELINES[name]
+    model = checked_model(baseline.error_model, circuit).error_model
+    compiled = baseline.decoder.compile_decoder_for_dem(dem=model)
+    events, flips = NumberedShots(circuit, seed=SEED).take(0, shots)
+    compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events[:500])
+    begun = time.perf_counter()
+    answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
+    seconds = (time.perf_counter() - begun) / shots
+    return (answers != flips).any(axis=1), seconds
+
+
+def ratio(ours: Wrong, theirs: Wrong) -> str:
+    """Of errors on the same shots, with its interval."""
+    a, b = int(ours.sum()), int(theirs.sum())
+    if not a or not b:
+        return "-"
+    spread = 1.96 * math.sqrt(int((ours ^ theirs).sum()) / (a * b))
+    return f"{a / b:.3f} [{a / b * math.exp(-spread):.3f}, {a / b * math.exp(spread):.3f}]"
+
+
+def chance(ours: Wrong, theirs: Wrong) -> str:
+    """McNemar's p-value."""
+    return f"{mcnemar(int((ours & ~theirs).sum()), int((theirs & ~ours).sum())):.1e}"
+
+
+def rows_of(circuit: stim.Circuit, shots: int, title: str) -> list[list[str]]:
+    """A row for each decoder."""
+    found = {name: decoded(name, circuit, shots) for name in NAMES}
+    rows = []
+    for name, (wrong, seconds) in found.items():
+        errors = int(wrong.sum())
+        low, high = binomial_interval(errors, shots)
+        rows.append([
+            title, name, f"{shots:,}", str(errors), f"{errors / shots:.3e} [{low:.2e}, {high:.2e}]",
+            f"{1e6 * seconds:.1f}",
+            *(["", ""] if name == REFERENCE else
+              [ratio(wrong, found[REFERENCE][0]), chance(wrong, found[REFERENCE][0])]),
+            "" if name == BEST else chance(wrong, found[BEST][0]),
+        ])  # fmt: skip
+    return rows
+
+
+@one_thread()
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="distance 3, and few shots")
+    quick = parser.parse_args().quick
+    shots = {3: 10_000} if quick else SHOTS
+    print(f"{machine()['cpu']}; seed {SEED}\n")
+    rows: list[list[str]] = []
+    for distance, noise, p, basis in itertools.product(shots, NOISE, (0.003, 0.005), "XZ"):
+        title = f"d = {distance}, {noise}, {p}, {basis}"
+        rows += rows_of(circuit_of(distance, basis, noise, p), shots[distance], title)
+    header = ["", "decoder", "shots", "errors", "LER a shot", "µs a shot", "to correlated", "p",
+              "p, Tesseract"]  # fmt: skip
+    print(aligned(header, rows))
+
+
+if __name__ == "__main__":
+    main()
