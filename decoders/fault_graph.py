@@ -22,7 +22,7 @@ class FaultGraph(NamedTuple):
 
     A weight is ln((1 - p) / p). `alone` [E] are the weights of edges by themselves; a fault of
     several edges is by `gains` [H] cheaper than these together. `joined` [E, H] says which edges
-    are a fault's, `sizes` [H] how many.
+    are a fault's, `sizes` [H] how many, and `own` which they are, one fault's after another's.
     """
 
     detectors: int
@@ -32,6 +32,7 @@ class FaultGraph(NamedTuple):
     alone: Array
     joined: csr_array
     sizes: NDArray[np.int64]
+    own: NDArray[np.int64]
     gains: Array
 
     @classmethod
@@ -63,7 +64,7 @@ class FaultGraph(NamedTuple):
             model.num_detectors, model.num_observables, tuple(numbers),
             tuple((p, key) for key, p in chances.items()), alone,
             csr_array((np.ones(len(joined), dtype=np.int16), tuple(joined.T)), shape=shape),
-            np.array([len(key) for key in several], dtype=np.int64),
+            np.array([len(key) for key in several], dtype=np.int64), joined[:, 0],
             np.array([alone[list(key)].sum() - _weight(chances[key]) for key in several]),
         )  # fmt: skip
 
@@ -82,14 +83,13 @@ class FaultGraph(NamedTuple):
     def _saved(self, sets: NDArray[np.int64], faults: NDArray[np.int64], count: int) -> Array:
         """The gains of faults that are taken, of candidates (set, fault)."""
         saved, edges = np.zeros(count), len(self.edges)
-        own = np.array([edge for _, key in self.faults if len(key) > 1 for edge in key])
         firsts = np.cumsum(self.sizes) - self.sizes
         while len(sets):
             gains = self.gains[faults]
             lengths = self.sizes[faults]
             begins = np.cumsum(lengths) - lengths
             places = np.arange(lengths.sum()) + np.repeat(firsts[faults] - begins, lengths)
-            keys = np.repeat(sets, lengths) * edges + own[places]
+            keys = np.repeat(sets, lengths) * edges + self.own[places]
             names, keys = np.unique(keys, return_inverse=True)  # of edges of sets
             # By gain, and by number where gains are the same, so that one of them is the best.
             ranks = np.empty(len(sets), dtype=np.int64)

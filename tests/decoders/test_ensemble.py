@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import sinter
 import stim
 from scipy.stats import binomtest
 
@@ -63,14 +64,12 @@ def test_odds_are_nearly_those_of_all_errors_together() -> None:
     assert (np.sign(found) == np.sign(expected))[np.abs(expected) > 0.5].all()
 
 
-def errors_of(name_or_recipe: object, circuit: stim.Circuit, shots: int) -> np.ndarray:
-    decoder = (sinter_decoders()[name_or_recipe] if isinstance(name_or_recipe, str)
-               else name_or_recipe)  # fmt: skip
+def errors_of(decoder: sinter.Decoder, circuit: stim.Circuit, shots: int) -> np.ndarray:
     model = circuit.detector_error_model(decompose_errors=True)
     events, flips = circuit.compile_detector_sampler(seed=11).sample(
         shots, separate_observables=True, bit_packed=True
     )
-    compiled = decoder.compile_decoder_for_dem(dem=model)  # type: ignore[union-attr]
+    compiled = decoder.compile_decoder_for_dem(dem=model)
     answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
     return (answers != flips).any(axis=1)
 
@@ -83,8 +82,8 @@ def test_it_errs_less_than_correlated_matching(basis: str) -> None:
         after_clifford_depolarization=0.01, before_round_data_depolarization=0.01,
         before_measure_flip_probability=0.01, after_reset_flip_probability=0.01,
     )  # fmt: skip
-    ours = errors_of("ensemble", circuit, 20_000)
-    theirs = errors_of("pymatching-correlated", circuit, 20_000)
+    ours = errors_of(sinter_decoders()["ensemble"], circuit, 20_000)
+    theirs = errors_of(sinter_decoders()["pymatching-correlated"], circuit, 20_000)
     won, lost = int((theirs & ~ours).sum()), int((ours & ~theirs).sum())
     assert binomtest(won, won + lost, alternative="greater").pvalue < 1e-6
 
@@ -93,7 +92,7 @@ def test_where_matching_is_sure_it_is_matching() -> None:
     circuit = stim.Circuit.generated("repetition_code:memory", distance=5, rounds=5,
                                      before_round_data_depolarization=0.1)  # fmt: skip
     never = errors_of(EnsembleMatching(members=1, unsure=0.0), circuit, 5_000)
-    np.testing.assert_array_equal(never, errors_of("pymatching", circuit, 5_000))
+    np.testing.assert_array_equal(never, errors_of(sinter_decoders()["pymatching"], circuit, 5_000))
 
 
 def test_an_observable_that_events_alone_decide_is_matching() -> None:
