@@ -48,14 +48,38 @@ class _Answers(NamedTuple):
     @property
     def odds(self) -> Array:
         """ln P(kept) / P(flipped), [N], each different answer counted once."""
-        order = np.argsort(self.names, axis=0, kind="stable")
-        names = np.take_along_axis(self.names, order, axis=0)
-        flips = np.take_along_axis(self.flips, order, axis=0)
-        costs = np.take_along_axis(self.costs, order, axis=0)
-        costs[1:][names[1:] == names[:-1]] = np.inf
-        kept, flipped = (np.logaddexp.reduce(np.where(flips == value, -costs, -np.inf), axis=0)
+        logs = self.logs
+        kept, flipped = (np.logaddexp.reduce(np.where(self.flips == value, logs, -np.inf), axis=0)
                          for value in (0, 1))  # fmt: skip
         return kept - flipped
+
+    @property
+    def logs(self) -> Array:
+        """ln P of each, up to a constant of the model, [K, N]; -inf for one that was there."""
+        order = np.argsort(self.names, axis=0, kind="stable")
+        names = np.take_along_axis(self.names, order, axis=0)
+        again = np.zeros(names.shape, dtype=bool)
+        again[1:] = names[1:] == names[:-1]
+        found = -self.costs
+        repeated = np.zeros_like(again)
+        np.put_along_axis(repeated, order, again, axis=0)
+        found[repeated] = -np.inf
+        return found
+
+
+class Judged(NamedTuple):
+    """What an ensemble says of one observable, of N shots, in M of which all members were asked.
+
+    `odds` [N] and `first` [M], those of the first member alone, are ln P(kept) / P(flipped);
+    `asked` [M] says which shots, and `kept` and `flipped` [M, E] with what chances the edges were
+    in error, if the observable kept its value or flipped.
+    """
+
+    odds: Array
+    asked: NDArray[np.int64]
+    first: Array
+    kept: NDArray[np.float32]
+    flipped: NDArray[np.float32]
 
 
 class CompiledEnsemble(sinter.CompiledDecoder):
@@ -84,6 +108,21 @@ class CompiledEnsemble(sinter.CompiledDecoder):
 
         Where plain matching is sure, by its weights.
         """
+        found = self.gaps(events)
+        for number, judge in enumerate(self._judges):
+            unsure = np.abs(found[:, number]) <= self._unsure
+            different, which = np.unique(events[unsure], axis=0, return_inverse=True)
+            odds = [judge.odds(different[at : at + _AT_ONCE])
+                    for at in range(0, len(different), _AT_ONCE)]  # fmt: skip
+            found[unsure, number] = np.concatenate([*odds, []])[which]
+        return found
+
+
+    def gaps(self, events: Bits) -> Array:
+        """Of each observable, [N, O]: what plain matching's answers with its values differ by.
+
+        Zero for an observable that cannot be given a value.
+        """
         flips, weights = self._plain.decode_batch(events, return_weights=True)
         found = np.zeros(flips.shape)
         for number, judge in enumerate(self._judges):
@@ -91,12 +130,11 @@ class CompiledEnsemble(sinter.CompiledDecoder):
                 flip = flips[:, number].astype(bool)
                 other = judge.weights(events, ~flip)
                 found[:, number] = np.where(flip, weights - other, other - weights)
-            unsure = np.abs(found[:, number]) <= self._unsure
-            different, which = np.unique(events[unsure], axis=0, return_inverse=True)
-            odds = [judge.odds(different[at : at + _AT_ONCE])
-                    for at in range(0, len(different), _AT_ONCE)]  # fmt: skip
-            found[unsure, number] = np.concatenate([*odds, []])[which]
         return found
+
+    def judge(self, observable: int, events: Bits) -> Judged:
+        """Odds of one observable with their reasons, of shots in which matching is not sure."""
+        return self._judges[observable].judge(events)
 
 
 class _Judge:
@@ -139,7 +177,7 @@ class _Judge:
         answers: list[_Answers] = []
         for members, enough in (*_STAGES, (self._most, 0.0)):
             new = range(len(answers), min(members, self._most))
-            answers += [self._answers(number, events[open_]) for number in new]
+            answers += [self._answers(self._asked(number, events[open_])) for number in new]
             now = _Answers.together(answers).odds
             found[open_] = now
             still = np.abs(now) < enough
@@ -147,11 +185,30 @@ class _Judge:
             answers = [one.of(still) for one in answers]
         return found
 
-    def _answers(self, number: int, events: Bits) -> _Answers:
+    def judge(self, events: Bits) -> Judged:
+        """Odds with their reasons: all members are asked where the first few leave it open."""
+        few, enough = _STAGES[0]
+        sets = [self._asked(number, events) for number in range(min(few, self._most))]
+        odds = _Answers.together([self._answers(one) for one in sets]).odds
+        asked = np.flatnonzero(np.abs(odds) < enough)
+        sets = [[one[asked] for one in found] for found in sets]
+        sets += [self._asked(number, events[asked]) for number in range(len(sets), self._most)]
+        answers = [self._answers(one) for one in sets]
+        every = _Answers.together(answers)
+        odds[asked] = every.odds
+        flat = [one for found in sets for one in found]
+        kept, flipped = (_chances(flat, np.where(every.flips == value, every.logs, -np.inf))
+                         for value in (0, 1))  # fmt: skip
+        return Judged(odds, asked, answers[0].odds, kept, flipped)
+
+    def _asked(self, number: int, events: Bits) -> list[csr_array]:
+        """The edges that a member chooses, for each value of the observable if it is given any."""
         given = [events]
         if self.can_force:
             given = [np.column_stack([events, np.full(len(events), flip)]) for flip in (0, 1)]
-        found = [self._sets(number, one) for one in given]
+        return [self._sets(number, one) for one in given]
+
+    def _answers(self, found: list[csr_array]) -> _Answers:
         return _Answers(
             np.stack([self._graph.costs(one) for one in found]),
             np.stack([one @ self._names for one in found]),
@@ -172,3 +229,15 @@ class _Judge:
             np.exp(self._spread * normal), self._observable if self.can_force else None
         )
         return pymatching.Matching.from_detector_error_model(model, enable_correlations=True)
+
+
+def _chances(sets: Sequence[csr_array], logs: Array) -> NDArray[np.float32]:
+    """Of edges [N, E], from K sets with ln P of each [K, N]; 0 where all are -inf."""
+    most = logs.max(axis=0)
+    weights = np.exp(logs - np.where(np.isfinite(most), most, 0.0))
+    weights = (weights / np.maximum(weights.sum(axis=0), 1e-300)).astype(np.float32)
+    found = np.zeros(sets[0].shape, dtype=np.float32)
+    for chosen, weight in zip(sets, weights, strict=True):
+        shots = np.repeat(np.arange(len(weight)), np.diff(chosen.indptr))
+        found[shots, chosen.indices] += weight[shots]
+    return found

@@ -19,7 +19,7 @@ from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_deco
 from decoders.codes import memory_circuit
 from decoders.collect import CollectSettings, Work, collect
 from decoders.dem import CheckedModel, checked_model
-from decoders.evaluate_config import EvaluateConfig
+from decoders.evaluate_config import EvaluateConfig, Sources
 from decoders.files import read_circuit
 from decoders.noise import NoiseModel
 from decoders.rare import RareEstimate
@@ -139,7 +139,7 @@ class Row:
         return rate, low, high
 
 
-def points_of(config: EvaluateConfig) -> Iterator[Point]:
+def points_of(config: Sources) -> Iterator[Point]:
     """The circuits of a sweep, in the order of the config."""
     noises: Sequence[NoiseModel | None] = config.noise or [None]
     if config.circuits:

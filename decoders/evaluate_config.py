@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -17,10 +17,10 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _swept(table: Any) -> Any:
+def swept(table: Any) -> Any:
     """A noise table with lists in it stands for every combination of their values."""
     if isinstance(table, list | tuple):
-        return [one for entry in table for one in (_swept(entry) if entry else [entry])]
+        return [one for entry in table for one in (swept(entry) if entry else [entry])]
     if isinstance(table, str):
         raise ValueError(f"expected a table, such as kind = '{table}', p = 0.005")
     if not isinstance(table, dict):
@@ -65,6 +65,25 @@ class CodeRecipe(Recipe):
         return list(dict.fromkeys(distance if r == "distance" else r for r in self.rounds))
 
 
+class Sources(Protocol):
+    """A recipe that says which circuits: a named code's or the user's own, and their noise."""
+
+    @property
+    def code(self) -> CodeRecipe | None:
+        """A named code, if `circuits` are not given."""
+        ...
+
+    @property
+    def circuits(self) -> tuple[pathlib.Path, ...]:
+        """The user's own files."""
+        ...
+
+    @property
+    def noise(self) -> tuple[NoiseModel, ...]:
+        """Each of them, on each circuit."""
+        ...
+
+
 class StopRecipe(Recipe):
     """When a row has enough: whatever comes first."""
 
@@ -97,7 +116,7 @@ class EvaluateConfig(Recipe):
     circuits: Annotated[tuple[pathlib.Path, ...], BeforeValidator(listed)] = Field(
         default=(), description="Your own .stim files (paths from the working folder)."
     )
-    noise: Annotated[tuple[NoiseModel, ...], BeforeValidator(_swept)] = Field(
+    noise: Annotated[tuple[NoiseModel, ...], BeforeValidator(swept)] = Field(
         default=(),
         description="A noise model; a list in place of a value sweeps it. "
         "Without it the circuits' own noise counts.",

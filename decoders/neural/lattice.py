@@ -55,8 +55,16 @@ class Lattice(NamedTuple):
     edges: Places
 
     @classmethod
-    def of(cls, coordinates: Mapping[int, Sequence[float]], edges: Sequence[Part]) -> Lattice:
-        """From coordinates (x, y, t), (x, t) or (t), or more of which the rest says no place."""
+    def of(
+        cls,
+        coordinates: Mapping[int, Sequence[float]],
+        edges: Sequence[Part],
+        kinds: Sequence[Kind] = (),
+    ) -> Lattice:
+        """From coordinates (x, y, t), (x, t) or (t), or more of which the rest says no place.
+
+        `kinds` are channels that are there in any case, before those of other kinds.
+        """
         if not coordinates or not all(len(coordinates[one]) for one in coordinates):
             bare = next((one for one in coordinates if not len(coordinates[one])), 0)
             raise ValueError(
@@ -67,7 +75,7 @@ class Lattice(NamedTuple):
         layers = _layers(cells)
         rounds, rows, columns = (1 + int(most) for most in cells.max(axis=0))
         shape = 1 + int(layers.max()), rounds, rows, columns
-        numbers: dict[Kind, int] = {}
+        numbers = {kind: number for number, kind in enumerate(kinds)}
         firsts = np.zeros(len(edges), dtype=np.int64)
         channels = np.zeros(len(edges), dtype=np.int64)
         for number, edge in enumerate(edges):

@@ -1,0 +1,68 @@
+"""The kinds of networks that can be trained: what each sees, what it is made of, how it decodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import sinter
+import stim
+from pydantic import Field
+
+from decoders.evaluate_config import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from decoders.neural.problem import Problem
+    from decoders.neural.sight import Sight
+
+
+class Residual(Recipe):
+    """Convolutions in space and time on what an ensemble of matchings answers."""
+
+    kind: Literal["residual"]
+    members: int = Field(default=16, ge=1, le=256, description="Matchings in the ensemble.")
+    unsure: float = Field(
+        default=4.4, gt=0, description="Shots whose gap by plain matching is larger are sure."
+    )
+    channels: int = Field(default=24, ge=1, description="Features at each place.")
+    depth: int = Field(default=3, ge=1, description="Convolutions one after another.")
+
+    def sight(self, problem: Problem, sampled: stim.Circuit | None = None) -> Sight:
+        """What it sees, of shots of the circuit `sampled` where there are any to draw."""
+        from decoders.neural.sight import MatchingSight
+
+        return MatchingSight(problem, sampled, members=self.members, unsure=self.unsure)
+
+    def network(self, kinds: int, layers: int) -> nn.Module:
+        """Untrained, for edges of so many kinds and detectors in so many layers."""
+        from decoders.neural.networks import Convolution, Corrected
+
+        return Corrected(Convolution(3 * kinds + layers, self.channels, self.depth), scalars=3)
+
+    def decoder(self, network: nn.Module, problem: Problem) -> sinter.CompiledDecoder:
+        """Decodes shots of the problem with a trained network."""
+        from decoders.neural.correcting import CompiledCorrection
+        from decoders.neural.sight import MatchingSight
+
+        sight = MatchingSight(problem, None, members=self.members, unsure=self.unsure)
+        return CompiledCorrection(sight, network)
+
+
+class Recurrent(Residual):
+    """A memory that takes a round at a time, for any number of rounds."""
+
+    kind: Literal["recurrent"]  # type: ignore[assignment]
+    members: int = Field(default=0, ge=0, le=256, description="Matchings in the ensemble, if any.")
+    depth: int = Field(default=2, ge=1, description="Convolutions that read the memory.")
+
+    def network(self, kinds: int, layers: int) -> nn.Module:
+        """Untrained, for edges of so many kinds and detectors in so many layers."""
+        from decoders.neural.networks import Corrected, Recurrence
+
+        inputs = (3 if self.members else 1) * kinds + layers
+        body = Recurrence(inputs, self.channels, self.depth)
+        return Corrected(body, scalars=3 if self.members else 1)
+
+
+Architecture = Annotated[Residual | Recurrent, Field(discriminator="kind")]

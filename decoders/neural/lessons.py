@@ -1,0 +1,102 @@
+"""The examples of a training: batch k is always the same, whoever draws it, and all are new.
+
+Other processes draw while one trains; each draws every so-manieth batch, and the order stays.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from decoders.dem import checked_model, mechanisms
+from decoders.evaluate import Point, points_of
+from decoders.neural.lattice import Kind
+from decoders.neural.problem import Problem
+from decoders.neural.sight import Batch, Sight
+from decoders.neural.training_config import TrainingConfig
+
+_AHEAD = 4  # batches that wait for the one who trains
+_PATIENCE_S = 5.0  # between two looks whether a drawing process is alive
+
+
+class Lessons:
+    """What a config's batches are drawn from; rank r of `world` draws its share of each."""
+
+    def __init__(self, config: TrainingConfig, *, rank: int = 0, world: int = 1):
+        self._config, self._rank, self._world = config, rank, world
+        self.points: list[Point] = list(points_of(config))
+        models = [checked_model("graphlike", point.circuit).error_model for point in self.points]
+        first = [Problem.of(model) for model in models]
+        kinds = {kind for problem in first for kind in problem.lattice.kinds}
+        self.kinds: tuple[Kind, ...] = tuple(sorted(kinds, key=_order))
+        self.layers = max(problem.lattice.shape[0] for problem in first)
+        self.problems = [Problem.of(model, self.kinds) for model in models]
+        events = [sum(one.probability * len(one.symptoms[0]) for one in mechanisms(model))
+                  for model in models]  # fmt: skip
+        self._easiest_first = np.argsort(events, kind="stable")
+        self._sights: dict[int, Sight] = {}
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number`, all of one circuit."""
+        config = self._config
+        rng = np.random.default_rng([config.seed, number, self._rank])
+        early = config.curriculum * config.steps
+        known = len(self.points) * min(1.0, number / early) if early else len(self.points)
+        point = int(self._easiest_first[rng.integers(max(1, int(known)))])
+        if point not in self._sights:
+            circuit = self.points[point].circuit
+            self._sights[point] = config.network.sight(self.problems[point], circuit)
+        share = max(1, config.batch // self._world)
+        return self._sights[point].draw(share, int(rng.integers(2**63)))
+
+    def from_(self, first: int) -> Iterator[Batch]:
+        """Batches from number `first` to the last, drawn by the config's workers."""
+        numbers = range(first, self._config.steps)
+        if not self._config.workers:
+            yield from map(self.batch, numbers)
+            return
+        context = mp.get_context("spawn")
+        count = self._config.workers
+        queues = [context.Queue(_AHEAD) for _ in range(count)]
+        arguments = [(self._config, self._rank, self._world, numbers[k::count], queues[k])
+                     for k in range(count)]  # fmt: skip
+        workers = [context.Process(target=_draw, args=one, daemon=True) for one in arguments]
+        for worker in workers:
+            worker.start()
+        try:
+            for k in range(len(numbers)):
+                yield _next(queues[k % count], workers[k % count])
+        finally:
+            for worker in workers:
+                worker.terminate()
+
+
+def _next(waiting: Any, worker: Any) -> Batch:
+    while True:
+        try:
+            found = waiting.get(timeout=_PATIENCE_S)
+        except queue.Empty:
+            if not worker.is_alive():
+                raise RuntimeError("a process that draws shots has died") from None
+            continue
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def _draw(config: TrainingConfig, rank: int, world: int, numbers: range, into: Any) -> None:
+    """In a process of its own, which ends with the one who asked."""
+    try:
+        lessons = Lessons(config, rank=rank, world=world)
+        for number in numbers:
+            into.put(lessons.batch(number))
+    except Exception as error:  # whatever it is, it is raised where it is waited for
+        into.put(error)
+
+
+def _order(kind: Kind) -> tuple[Any, ...]:
+    return kind.layer, kind.other or (), kind.flipped

@@ -1,0 +1,134 @@
+"""What networks see of shots that matching leaves open, and how such shots are drawn.
+
+Matching is sure of nine shots in ten and right in them, so that networks need neither learn nor
+decode these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.ensemble import CompiledEnsemble, Judged
+from decoders.fault_graph import Array, Bits
+from decoders.neural.problem import Problem
+
+Batch = Mapping[str, NDArray[Any]]
+"""Arrays by name, with an example a row; "weights" has one row for all."""
+
+_SPREAD = 0.8  # of the ensemble, as it is by itself
+_MOST_ODDS = 12.0
+_AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
+_MOST_DRAWN = 2_000_000  # shots for a batch: then it is what was found
+
+
+class Sight(Protocol):
+    """Draws examples to train on: the same seed, the same examples."""
+
+    def draw(self, examples: int, seed: int) -> Batch:
+        """So many examples with what is right, none that another seed gives."""
+        ...
+
+
+class Open(NamedTuple):
+    """What is known of N shots, and what a network sees of the M that are left open.
+
+    `odds` [N, O] are ln P(kept) / P(flipped) by matching; example m is of the observable
+    `observables[m]` of shot `shots[m]`.
+    """
+
+    odds: Array
+    shots: NDArray[np.int64]
+    observables: NDArray[np.int64]
+    seen: Batch
+
+
+class MatchingSight:
+    """Sees matchings' answers: where they run in space and time, and how sure they are.
+
+    Shots are open where plain matching's answers for the two values of an observable differ by
+    less than `unsure`, and, with an ensemble of `members`, where its first few leave it open, too.
+    Without members a network sees the events and that difference alone.
+    """
+
+    def __init__(
+        self, problem: Problem, sampled: stim.Circuit | None, *, members: int, unsure: float
+    ):
+        self._problem, self._circuit, self._members = problem, sampled, members
+        self._ensemble = CompiledEnsemble(
+            problem.model, members=members, spread=_SPREAD, unsure=unsure
+        )
+        self._unsure = unsure
+        self._weights = problem.weights
+
+    @property
+    def detectors(self) -> int:
+        """Of a shot."""
+        return self._problem.model.num_detectors
+
+    def look(self, events: Bits) -> Open:
+        """At events [N, D]."""
+        odds = self._ensemble.gaps(events)
+        parts: list[tuple[NDArray[np.int64], int, Batch]] = []
+        for observable in range(odds.shape[1]):
+            unsure = np.flatnonzero(np.abs(odds[:, observable]) <= self._unsure)
+            for at in range(0, len(unsure), _AT_ONCE):
+                parts.append(self._part(events, odds, observable, unsure[at : at + _AT_ONCE]))
+        parts = parts or [self._part(events, odds, 0, np.arange(0))]
+        names = parts[0][2].keys()
+        seen = {name: np.concatenate([part[name] for *_, part in parts]) for name in names}
+        return Open(
+            odds,
+            np.concatenate([shots for shots, *_ in parts]),
+            np.concatenate([np.full(len(shots), number) for shots, number, _ in parts]),
+            {**seen, "weights": self._weights},
+        )
+
+    def draw(self, examples: int, seed: int) -> Batch:
+        """Open shots of the circuit, with "kept": whether the observable did not flip."""
+        if self._circuit is None:
+            raise ValueError("there is no circuit to draw shots of")
+        sampler = self._circuit.compile_detector_sampler(seed=seed)
+        found: list[Batch] = []
+        count = drawn = 0
+        shots = 4 * examples
+        while count < examples and drawn < _MOST_DRAWN:
+            events, flips = sampler.sample(shots, separate_observables=True)
+            seen = self.look(np.asarray(events))
+            kept = ~np.asarray(flips)[seen.shots, seen.observables]
+            found.append({**seen.seen, "kept": kept.astype(np.float32)})
+            count, drawn = count + len(kept), drawn + shots
+            missing = (examples - count) * drawn / max(count, 1)
+            shots = int(np.clip(1.1 * missing, 256, 16_384))
+        batch = {name: np.concatenate([one[name] for one in found])[:examples]
+                 for name in found[0] if name != "weights"}  # fmt: skip
+        return {**batch, "weights": self._weights}
+
+    def _part(
+        self, events: Bits, odds: Array, observable: int, shots: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], int, Batch]:
+        """Judges shots, and writes into `odds` what that gave."""
+        gaps, lattice = odds[shots, observable], self._problem.lattice
+        if not self._members:
+            seen = {"scalars": gaps[:, None].astype(np.float32)}
+            return shots, observable, {**seen, "events": lattice.with_events(events[shots])}
+        judged = self._ensemble.judge(observable, events[shots])
+        odds[shots, observable] = judged.odds
+        left = shots[judged.asked]
+        return left, observable, {
+            "scalars": _scalars(judged, gaps[judged.asked]),
+            "edges": np.concatenate(
+                [lattice.with_edges(judged.kept - judged.flipped),
+                 lattice.with_edges(judged.kept + judged.flipped)], axis=1),
+            "events": lattice.with_events(events[left]),
+        }  # fmt: skip
+
+
+def _scalars(judged: Judged, gaps: Array) -> NDArray[np.float32]:
+    """Odds by all members, by the first alone, and by plain matching, [M, 3]."""
+    every = np.stack([judged.odds[judged.asked], judged.first, gaps], axis=1)
+    return np.clip(np.nan_to_num(every, nan=0.0), -_MOST_ODDS, _MOST_ODDS).astype(np.float32)

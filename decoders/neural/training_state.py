@@ -1,0 +1,122 @@
+"""What a training is at a step: weights, their average, the optimiser; kept and read again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import pathlib
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from decoders.neural.training_config import TrainingConfig
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
+
+
+class Judgement(BaseModel):
+    """How good the average was on the held-out shots; errors by decoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    examples: int
+    seconds: float  # of training, over all sessions
+    loss: float  # mean over the steps since the last judgement, in nats
+    shots: int
+    errors: dict[str, int]
+
+
+class TrainingState:
+    """Goes on exactly where it was kept: on a CPU, to the same weights."""
+
+    def __init__(self, config: TrainingConfig, network: nn.Module):
+        self._config, self.network = config, network
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        recipe = config.optimiser
+        self._optimiser = torch.optim.AdamW(
+            network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
+        )
+        self.step = 0
+        self.seconds = 0.0
+        self.judgements: list[Judgement] = []
+
+    def descend(self) -> None:
+        """One step along the gradients that are there."""
+        recipe = self._config.optimiser
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        for group in self._optimiser.param_groups:
+            group["lr"] = recipe.rate * self._share()
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        keep = min(recipe.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, now in zip(self._averaged(), self.network.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+
+    def save(self, path: pathlib.Path) -> None:
+        """A kill at any moment leaves the file as it was, or as it is now."""
+        words = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "judgements": [one.model_dump() for one in self.judgements],
+        }
+        beside = path.with_suffix(".part")
+        save_file(self._tensors(), beside, metadata={"state": json.dumps(words)})
+        os.replace(beside, path)
+
+    def load(self, path: pathlib.Path) -> None:
+        """ValueError if the file is not of such a training."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                words = json.loads(file.metadata()["state"])
+                kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not a training's state: {error}") from None
+        self._fill_optimiser()
+        mine = self._tensors()
+        if {name: one.shape for name, one in kept.items()} != {
+            name: one.shape for name, one in mine.items()
+        }:
+            raise ValueError(f"{path}: the state of another network's training")
+        with torch.no_grad():
+            for name, value in mine.items():
+                value.copy_(kept[name])
+        self.step, self.seconds = words["step"], words["seconds"]
+        self.judgements = [Judgement(**one) for one in words["judgements"]]
+
+    def _share(self) -> float:
+        """Of the highest learning rate, at this step."""
+        recipe = self._config.optimiser
+        done = min(1.0, self.step / max(1, self._config.steps))
+        fall = recipe.last_rate + (1 - recipe.last_rate) * (1 + math.cos(math.pi * done)) / 2
+        return fall * min(1.0, (self.step + 1) / max(1, recipe.warm_up))
+
+    def _averaged(self) -> list[nn.Parameter]:
+        return list(self.average.parameters())
+
+    def _fill_optimiser(self) -> None:
+        """Makes the moments, which AdamW itself makes at its first step."""
+        for parameter in self.network.parameters():
+            self._optimiser.state[parameter] = {
+                "step": torch.zeros(()),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All of it by name, not copied."""
+        found: dict[str, Tensor] = {}
+        for name, value in self.network.named_parameters():
+            found[f"network.{name}"] = value.data
+            for moment in _MOMENTS:
+                if value in self._optimiser.state:
+                    found[f"optimiser.{moment}.{name}"] = self._optimiser.state[value][moment]
+        found |= {f"average.{name}": value.data for name, value in self.average.named_parameters()}
+        return found
