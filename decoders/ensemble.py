@@ -1,14 +1,14 @@
-"""Matchings on perturbed models, whose different answers are weighed by what they cost.
+"""Matchings on perturbed models, whose answers are recombined and weighed by what they cost.
 
 Each member is correlated matching on an error model that is perturbed at random (so does arXiv
 2401.12434), and answers for both values of an observable. What an answer costs under the true
-model, with faults of several edges counted as one, says how likely it is: all different answers
-with one value of the observable together against those with the other are the odds.
+model, with faults of several edges counted as one, says how likely it is: all that can be made of
+the answers with one value of the observable together against those with the other are the odds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from decoders.fault_graph import Array, Bits, FaultGraph, edge_sets
+from decoders.recombination import Recombination, Recombined
 
 _SEED = 20_401  # of the perturbations: the same model has the same decoder
-_STAGES = ((4, 4.0), (16, 2.0))  # so many members are enough where odds, as logarithms, are beyond
+_STAGES = ((2, 4.0), (4, 3.0))  # so many members are enough where odds, as logarithms, are beyond
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
 
 
@@ -31,27 +32,6 @@ class _Answers(NamedTuple):
     costs: Array
     names: NDArray[np.int64]
     flips: NDArray[np.int64]
-
-    @classmethod
-    def together(cls, answers: Sequence[_Answers]) -> _Answers:
-        """Those of several members to the same shots."""
-        return cls(
-            np.concatenate([one.costs for one in answers]),
-            np.concatenate([one.names for one in answers]),
-            np.concatenate([one.flips for one in answers]),
-        )
-
-    def of(self, shots: Bits) -> _Answers:
-        """Those to some of the shots."""
-        return _Answers(self.costs[:, shots], self.names[:, shots], self.flips[:, shots])
-
-    @property
-    def odds(self) -> Array:
-        """ln P(kept) / P(flipped), [N], each different answer counted once."""
-        logs = self.logs
-        kept, flipped = (np.logaddexp.reduce(np.where(self.flips == value, logs, -np.inf), axis=0)
-                         for value in (0, 1))  # fmt: skip
-        return kept - flipped
 
     @property
     def logs(self) -> Array:
@@ -70,16 +50,14 @@ class _Answers(NamedTuple):
 class Judged(NamedTuple):
     """What an ensemble says of one observable, of N shots, in M of which all members were asked.
 
-    `odds` [N] and `first` [M], those of the first member alone, are ln P(kept) / P(flipped);
-    `asked` [M] says which shots, and `kept` and `flipped` [M, E] with what chances the edges were
-    in error, if the observable kept its value or flipped.
+    `odds` [N] and `first` [M], those of the first few members, are ln P(kept) / P(flipped);
+    `asked` [M] says which shots, and `found` what all answers to these say.
     """
 
     odds: Array
     asked: NDArray[np.int64]
     first: Array
-    kept: NDArray[np.float32]
-    flipped: NDArray[np.float32]
+    found: Recombined
 
 
 class CompiledEnsemble(sinter.CompiledDecoder):
@@ -112,11 +90,10 @@ class CompiledEnsemble(sinter.CompiledDecoder):
         for number, judge in enumerate(self._judges):
             unsure = np.abs(found[:, number]) <= self._unsure
             different, which = np.unique(events[unsure], axis=0, return_inverse=True)
-            odds = [judge.odds(different[at : at + _AT_ONCE])
+            odds = [judge.judge(different[at : at + _AT_ONCE]).odds
                     for at in range(0, len(different), _AT_ONCE)]  # fmt: skip
             found[unsure, number] = np.concatenate([*odds, []])[which]
         return found
-
 
     def gaps(self, events: Bits) -> Array:
         """Of each observable, [N, O]: what plain matching's answers with its values differ by.
@@ -147,6 +124,7 @@ class _Judge:
         self._graph, self.can_force = graph, graph.can_force(observable)
         self._observable, self._most, self._spread = observable, members, spread
         self._flips = graph.flips(observable)
+        self._recombination = Recombination(graph, observable)
         # Sums of them name sets of edges.
         self._names = np.random.default_rng([_SEED, observable]).integers(
             1, 2**50, len(graph.edges)
@@ -168,52 +146,37 @@ class _Judge:
         """Of plain matching's answers with such values of the observable, [N]."""
         return self._plain.decode_batch(np.column_stack([events, flips]), return_weights=True)[1]
 
-    def odds(self, events: Bits) -> Array:
-        """From all different answers, [N]; infinite where there is none with the other value.
-
-        More members are asked where few leave it open.
-        """
-        found, open_ = np.zeros(len(events)), np.arange(len(events))
-        answers: list[_Answers] = []
-        for members, enough in (*_STAGES, (self._most, 0.0)):
-            new = range(len(answers), min(members, self._most))
-            answers += [self._answers(self._asked(number, events[open_])) for number in new]
-            now = _Answers.together(answers).odds
-            found[open_] = now
-            still = np.abs(now) < enough
-            open_ = open_[still]
-            answers = [one.of(still) for one in answers]
-        return found
-
     def judge(self, events: Bits) -> Judged:
-        """Odds with their reasons: all members are asked where the first few leave it open."""
-        few, enough = _STAGES[0]
-        sets = [self._asked(number, events) for number in range(min(few, self._most))]
-        odds = _Answers.together([self._answers(one) for one in sets]).odds
-        asked = np.flatnonzero(np.abs(odds) < enough)
-        sets = [[one[asked] for one in found] for found in sets]
-        sets += [self._asked(number, events[asked]) for number in range(len(sets), self._most)]
-        answers = [self._answers(one) for one in sets]
-        every = _Answers.together(answers)
-        odds[asked] = every.odds
-        flat = [one for found in sets for one in found]
-        kept, flipped = (_chances(flat, np.where(every.flips == value, every.logs, -np.inf))
-                         for value in (0, 1))  # fmt: skip
-        return Judged(odds, asked, answers[0].odds, kept, flipped)
+        """From all answers; more members are asked where few leave it open."""
+        asked = np.arange(len(events))
+        stages = [(members, enough) for members, enough in _STAGES if members < self._most]
+        sets = self._asked(range(stages[0][0] if stages else self._most), events)
+        found = self._recombined(sets)
+        odds, first = found.odds.copy(), found.odds
+        for number, (before, enough) in enumerate(stages):
+            still = np.abs(found.odds) < enough
+            asked, first, sets = asked[still], first[still], [one[still] for one in sets]
+            after = stages[number + 1][0] if number + 1 < len(stages) else self._most
+            sets += self._asked(range(before, after), events[asked])
+            found = self._recombined(sets)
+            odds[asked] = found.odds
+        return Judged(odds, asked, first, found)
 
-    def _asked(self, number: int, events: Bits) -> list[csr_array]:
-        """The edges that a member chooses, for each value of the observable if it is given any."""
+    def _recombined(self, sets: list[csr_array]) -> Recombined:
+        """What answers say of both values."""
+        answers = _Answers(
+            np.stack([self._graph.costs(one) for one in sets]),
+            np.stack([one @ self._names for one in sets]),
+            np.stack([one @ self._flips % 2 for one in sets]),
+        )
+        return self._recombination.of(sets, answers.logs, answers.flips)
+
+    def _asked(self, members: Iterable[int], events: Bits) -> list[csr_array]:
+        """The edges that members choose, for each value of the observable if it is given any."""
         given = [events]
         if self.can_force:
             given = [np.column_stack([events, np.full(len(events), flip)]) for flip in (0, 1)]
-        return [self._sets(number, one) for one in given]
-
-    def _answers(self, found: list[csr_array]) -> _Answers:
-        return _Answers(
-            np.stack([self._graph.costs(one) for one in found]),
-            np.stack([one @ self._names for one in found]),
-            np.stack([one @ self._flips % 2 for one in found]),
-        )
+        return [self._sets(number, one) for number in members for one in given]
 
     def _sets(self, number: int, given: Bits) -> csr_array:
         """The edges that a member chooses."""
@@ -229,15 +192,3 @@ class _Judge:
             np.exp(self._spread * normal), self._observable if self.can_force else None
         )
         return pymatching.Matching.from_detector_error_model(model, enable_correlations=True)
-
-
-def _chances(sets: Sequence[csr_array], logs: Array) -> NDArray[np.float32]:
-    """Of edges [N, E], from K sets with ln P of each [K, N]; 0 where all are -inf."""
-    most = logs.max(axis=0)
-    weights = np.exp(logs - np.where(np.isfinite(most), most, 0.0))
-    weights = (weights / np.maximum(weights.sum(axis=0), 1e-300)).astype(np.float32)
-    found = np.zeros(sets[0].shape, dtype=np.float32)
-    for chosen, weight in zip(sets, weights, strict=True):
-        shots = np.repeat(np.arange(len(weight)), np.diff(chosen.indptr))
-        found[shots, chosen.indices] += weight[shots]
-    return found

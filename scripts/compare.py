@@ -18,8 +18,8 @@ Both modes of PyMatching always stand in the table. `difference` is LER(a) - LER
 shots, with its interval; the p-value is McNemar's exact test. A shot that a decoder declines is
 counted as one that it got wrong, and shown in a column of its own.
 decoders: pymatching, pymatching-correlated, ensemble, belief-matching, bposd, tesseract,
-chromobius, your own as module:name (a sinter.Decoder, a class of one, or a function that makes
-one).
+chromobius, neural (that comes with syndrift), a trained one's file NAME.safetensors, your own as
+module:name (a sinter.Decoder, a class of one, or a function that makes one).
 """
 
 _MAY_CHANGE = ("shots", "workers", "confidence")

@@ -25,7 +25,7 @@ go to the standard output, one line of 0 and 1 a shot. With --flips, what the ob
 with --appended, where the events' file holds them too, mistakes are counted. A shot that a decoder
 declines is predicted not to flip, and counts as a mistake.
 decoders: pymatching, pymatching-correlated, ensemble, belief-matching, bposd, tesseract,
-chromobius, your own as module:name.
+chromobius, neural, a trained one's file NAME.safetensors, your own as module:name.
 """
 
 

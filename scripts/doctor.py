@@ -25,6 +25,7 @@ EXTRAS = {
     "chromobius": ("chromobius",),
     "qiskit": ("qiskit",),
     "device": ("torch", "qiskit_experiments"),
+    "neural": ("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", "tensorboard"),
     "agents": (
         "gymnasium",
         "stable_baselines3",

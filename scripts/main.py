@@ -16,6 +16,8 @@ VERBS = {
     "evaluate": "logical error rates over a sweep of codes, noise and decoders, from a config file",
     "compare": "several decoders on the very same shots: who is better, by how much, how surely",
     "decode": "files of detection events in, predictions out, mistakes counted",
+    "train": "train a neural decoder on shots of your circuit, beside matching on the same shots",
+    "priors": "a device's error model, learnt from its own detection events",
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",

@@ -24,7 +24,8 @@ CONFIG, MANIFEST, COUNTS, INPUTS = "config.toml", "manifest.json", "counts.csv",
 SECONDS = "seconds.json"
 
 _PACKAGES = ("syndrift", "stim", "sinter", "pymatching", "numpy", "scipy", "ldpc",
-             "beliefmatching", "tesseract-decoder", "chromobius", "torch", "qiskit",
+             "beliefmatching", "tesseract-decoder", "chromobius", "torch", "safetensors",
+             "onnxruntime", "qiskit",
              "qiskit-experiments", "qiskit-ibm-runtime", "gymnasium", "stable-baselines3",
              "sb3-contrib")  # fmt: skip
 
@@ -121,7 +122,9 @@ def _check_same_tools(
 
 
 def _source_digest(spec: str) -> str | None:
-    """The hash of the file behind `module:name`; None for a decoder by name."""
+    """The hash of the file behind `module:name`, or of a trained decoder; None for a name."""
+    if spec.endswith(".safetensors") and pathlib.Path(spec).is_file():
+        return hashlib.sha256(pathlib.Path(spec).read_bytes()).hexdigest()
     if ":" not in spec:
         return None
     found = importlib.util.find_spec(spec.split(":")[0])

@@ -12,6 +12,7 @@ from calib.campaign import CampaignConfig
 from calib.device import Device
 from decoders.evaluate import points_of
 from decoders.evaluate_config import EvaluateConfig
+from decoders.neural.training_config import TrainingConfig
 from envs.agents import training
 from envs.agents.config import TrainConfig
 from envs.agents.steerers.course import SteerConfig
@@ -55,7 +56,7 @@ def test_extras_of_the_project_are_the_ones_doctor_knows() -> None:
 
 
 def verb_of(path: pathlib.Path) -> str:
-    verbs = {"calibrate": "calibrate", "agent": "train-agent", "steer": "steer"}
+    verbs = {"calibrate": "calibrate", "agent": "train-agent", "steer": "steer", "neural": "train"}
     return verbs.get(path.stem.partition("_")[0], "evaluate")
 
 
@@ -68,6 +69,8 @@ def test_every_recipe_is_valid(path: pathlib.Path) -> None:
         training.check(load(path, TrainConfig))
     elif verb_of(path) == "steer":
         assert load(path, SteerConfig).environment.made().controls
+    elif verb_of(path) == "train":
+        assert next(points_of(load(path, TrainingConfig))).circuit.num_observables > 0
     else:
         assert next(points_of(load(path, EvaluateConfig))).circuit.num_detectors > 0
 

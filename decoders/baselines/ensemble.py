@@ -20,7 +20,7 @@ class EnsembleMatching(sinter.Decoder):
     which the weights of plain matching's answers for the two values of an observable differ then.
     """
 
-    def __init__(self, *, members: int = 64, spread: float = 0.8, unsure: float = 5.0):
+    def __init__(self, *, members: int = 16, spread: float = 0.8, unsure: float = 6.0):
         self.members, self.spread, self.unsure = members, spread, unsure
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> CompiledEnsemble:

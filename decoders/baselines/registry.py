@@ -10,6 +10,7 @@ from decoders.baselines.bposd import BpOsd
 from decoders.baselines.chromobius import Chromobius
 from decoders.baselines.ensemble import EnsembleMatching
 from decoders.baselines.matching import BeliefMatching, PyMatching
+from decoders.baselines.neural import ShippedNeural
 from decoders.baselines.tesseract import Tesseract
 from decoders.dem import ErrorModelKind
 
@@ -32,6 +33,7 @@ BASELINES: dict[str, Baseline] = {
     "bposd": Baseline(BpOsd(), "full", "ldpc", "bp"),
     "tesseract": Baseline(Tesseract(), "full", "tesseract_decoder", "tesseract"),
     "chromobius": Baseline(Chromobius(), "color", "chromobius", "chromobius"),
+    "neural": Baseline(ShippedNeural(), "graphlike", "torch", "neural"),
 }
 
 

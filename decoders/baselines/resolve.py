@@ -1,4 +1,4 @@
-"""From what a user writes to a decoder: a registry or plugin name, module:name, a custom name."""
+"""From what a user writes to a decoder: a name, module:name, or the file of a trained one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from typing import Any, get_args
 import sinter
 
 from decoders.baselines.extras import optional_module
+from decoders.baselines.neural import load_decoder
 from decoders.baselines.registry import BASELINES
 from decoders.baselines.via_files import ViaFiles
 from decoders.dem import ErrorModelKind
 
 ENTRY_POINTS = "syndrift.decoders"
+FILE_ENDING = ".safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +39,11 @@ def resolve_decoder(
 ) -> ResolvedDecoder:
     """The decoder that `spec` names; ValueError or MissingExtra says why there is none.
 
-    `spec` is a name of the registry, of `custom` or of an entry point, or `module:name`, where the
-    name is a decoder, its class, or a function that returns it; modules in the current directory
-    count. A decoder of one's own may carry `error_model` ("graphlike", which is also what sinter
-    gives, or "full") and `batch_shots`.
+    `spec` is a name of the registry, of `custom` or of an entry point, the path of a trained
+    decoder's file, which ends in `.safetensors`, or `module:name`, where the name is a decoder, its
+    class, or a function that returns it; modules in the current directory count. A decoder of one's
+    own may carry `error_model` ("graphlike", which is also what sinter gives, or "full") and
+    `batch_shots`.
 
     >>> resolve_decoder("tesseract").error_model
     'full'
@@ -57,6 +60,8 @@ def resolve_decoder(
         if baseline.extra:
             optional_module(baseline.package, extra=baseline.extra)
         return ResolvedDecoder(spec, spec, baseline.decoder, baseline.error_model)
+    if spec.endswith(FILE_ENDING):
+        return _own(spec, load_decoder(spec))
     if ":" in spec:
         return _own(spec, _instance(spec, _object(spec)))
     plugins = {plugin.name: plugin for plugin in _entry_points()}
@@ -66,7 +71,8 @@ def resolve_decoder(
     near = difflib.get_close_matches(spec, names, n=1)
     raise ValueError(
         f"there is no decoder `{spec}`{f'; did you mean `{near[0]}`?' if near else '.'} "
-        f"Decoders: {', '.join(names)}, or your own as module:name"
+        f"Decoders: {', '.join(names)}, your own as module:name, "
+        f"or a trained one's file, NAME{FILE_ENDING}"
     )
 
 

@@ -9,6 +9,7 @@ import stim
 from pydantic import Field
 
 from decoders.evaluate_config import Recipe
+from decoders.neural.predecoder_recipe import PreDecoder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 class Residual(Recipe):
     """Convolutions in space and time on what an ensemble of matchings answers."""
 
-    kind: Literal["residual"]
+    kind: Literal["residual"] = "residual"
     members: int = Field(default=16, ge=1, le=256, description="Matchings in the ensemble.")
     unsure: float = Field(
-        default=4.4, gt=0, description="Shots whose gap by plain matching is larger are sure."
+        default=6.0, gt=0, description="Shots whose gap by plain matching is larger are sure."
     )
     channels: int = Field(default=24, ge=1, description="Features at each place.")
     depth: int = Field(default=3, ge=1, description="Convolutions one after another.")
@@ -52,8 +53,8 @@ class Residual(Recipe):
 class Recurrent(Residual):
     """A memory that takes a round at a time, for any number of rounds."""
 
-    kind: Literal["recurrent"]  # type: ignore[assignment]
-    members: int = Field(default=0, ge=0, le=256, description="Matchings in the ensemble, if any.")
+    kind: Literal["recurrent"] = "recurrent"  # type: ignore[assignment]
+    members: int = Field(default=4, ge=0, le=256, description="Matchings in the ensemble, if any.")
     depth: int = Field(default=2, ge=1, description="Convolutions that read the memory.")
 
     def network(self, kinds: int, layers: int) -> nn.Module:
@@ -65,4 +66,4 @@ class Recurrent(Residual):
         return Corrected(body, scalars=3 if self.members else 1)
 
 
-Architecture = Annotated[Residual | Recurrent, Field(discriminator="kind")]
+Architecture = Annotated[Residual | Recurrent | PreDecoder, Field(discriminator="kind")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import sinter
 import torch
@@ -13,33 +15,43 @@ from decoders.neural.sight import Batch, MatchingSight
 
 _AT_ONCE = 1024  # shots that a network sees together
 
+Engine = Callable[[Batch], NDArray[np.float32]]
+"""Odds [M] of what is seen of M open shots."""
+
 
 class CompiledCorrection(sinter.CompiledDecoder):
-    """Decodes shots, or tells the odds of each observable."""
+    """Decodes shots, or tells the odds of each observable; an `engine` may run the network."""
 
-    def __init__(self, sight: MatchingSight, network: nn.Module):
-        self._sight, self._network = sight, network
+    def __init__(self, sight: MatchingSight, network: nn.Module, engine: Engine | None = None):
+        self.sight, self._network = sight, network
+        self._engine = engine or self._by_torch
+
+    def run_by(self, engine: Engine) -> CompiledCorrection:
+        """The same decoder, whose network the engine runs."""
+        return CompiledCorrection(self.sight, self._network, engine)
 
     def decode_shots_bit_packed(
         self, *, bit_packed_detection_event_data: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
         """Answers [N, ceil(O / 8)] to events [N, ceil(D / 8)]."""
         events = np.unpackbits(
-            bit_packed_detection_event_data, axis=1, count=self._sight.detectors, bitorder="little"
+            bit_packed_detection_event_data, axis=1, count=self.sight.detectors, bitorder="little"
         ).astype(bool)
         return np.packbits(self.odds(events) < 0, axis=1, bitorder="little")
 
     def odds(self, events: Bits) -> Array:
         """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D]."""
-        seen = self._sight.look(events)
+        seen = self.sight.look(events)
         odds = seen.odds.copy()
         for at in range(0, len(seen.shots), _AT_ONCE):
             some = slice(at, at + _AT_ONCE)
-            odds[seen.shots[some], seen.observables[some]] = self._corrected(seen.seen, some)
+            given = {name: value if name == "weights" else value[some]
+                     for name, value in seen.seen.items()}  # fmt: skip
+            odds[seen.shots[some], seen.observables[some]] = self._engine(given)
         return odds
 
-    def _corrected(self, seen: Batch, some: slice) -> NDArray[np.float32]:
-        given = {name: torch.from_numpy(value if name == "weights" else value[some])
-                 for name, value in seen.items()}  # fmt: skip
+    def _by_torch(self, seen: Batch) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return self._network(**given).numpy()
+            return self._network(
+                **{name: torch.from_numpy(value) for name, value in seen.items()}
+            ).numpy()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import queue
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -40,20 +40,24 @@ class Lessons:
         self._easiest_first = np.argsort(events, kind="stable")
         self._sights: dict[int, Sight] = {}
 
-    def batch(self, number: int) -> Batch:
-        """Batch `number`, all of one circuit."""
+    def choice(self, number: int) -> tuple[int, int]:
+        """Of which point's circuit batch `number` is, and its seed."""
         config = self._config
         rng = np.random.default_rng([config.seed, number, self._rank])
         early = config.curriculum * config.steps
         known = len(self.points) * min(1.0, number / early) if early else len(self.points)
         point = int(self._easiest_first[rng.integers(max(1, int(known)))])
+        return point, int(rng.integers(2**63))
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number`."""
+        point, seed = self.choice(number)
         if point not in self._sights:
             circuit = self.points[point].circuit
-            self._sights[point] = config.network.sight(self.problems[point], circuit)
-        share = max(1, config.batch // self._world)
-        return self._sights[point].draw(share, int(rng.integers(2**63)))
+            self._sights[point] = self._config.network.sight(self.problems[point], circuit)
+        return self._sights[point].draw(max(1, self._config.batch // self._world), seed)
 
-    def from_(self, first: int) -> Iterator[Batch]:
+    def from_(self, first: int) -> Generator[Batch]:
         """Batches from number `first` to the last, drawn by the config's workers."""
         numbers = range(first, self._config.steps)
         if not self._config.workers:
@@ -89,13 +93,27 @@ def _next(waiting: Any, worker: Any) -> Batch:
 
 
 def _draw(config: TrainingConfig, rank: int, world: int, numbers: range, into: Any) -> None:
-    """In a process of its own, which ends with the one who asked."""
+    """In a process of its own, which ends with the one who asked, however that one ends."""
     try:
         lessons = Lessons(config, rank=rank, world=world)
         for number in numbers:
-            into.put(lessons.batch(number))
+            if not _handed_over(lessons.batch(number), into):
+                return
     except Exception as error:  # whatever it is, it is raised where it is waited for
-        into.put(error)
+        _handed_over(error, into)
+
+
+def _handed_over(found: Batch | Exception, into: Any) -> bool:
+    """Whether there is still someone to take it."""
+    asking = mp.parent_process()
+    while asking is None or asking.is_alive():
+        try:
+            into.put(found, timeout=_PATIENCE_S)
+        except queue.Full:
+            continue
+        return True
+    into.cancel_join_thread()  # what nobody takes is not waited for
+    return False
 
 
 def _order(kind: Kind) -> tuple[Any, ...]:

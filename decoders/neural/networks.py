@@ -10,8 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, gelu
 class Corrected(nn.Module):
     """Odds ln P(kept) / P(flipped), [M]: a mixture of the scalars [M, S], and a correction to it.
 
-    Both values of an observable are the same to it where it sees matchings' answers: exchanging
-    them turns the sign of what it says.
+    Exchanging the values of the observable turns the sign of what it says: it compares the answers
+    of matchings with the one and the other, or, where it sees none, says how right matching is.
     """
 
     def __init__(self, body: nn.Module, scalars: int):
@@ -24,9 +24,9 @@ class Corrected(nn.Module):
     ) -> Tensor:
         """`events` [M, L, T, Y, X], `weights` [1, K, T, Y, X], `edges` [M, 2 K, T, Y, X]."""
         start = scalars @ self.mixture
-        same = torch.cat([events, weights.expand(len(events), -1, -1, -1, -1)], dim=1)
-        if edges is None:
-            return start + self.body(same)
+        same = torch.cat([events, weights.expand(events.shape[0], -1, -1, -1, -1)], dim=1)
+        if edges is None:  # whether matching is right is easier to see than what is right
+            return start + torch.sign(scalars[:, 0]) * self.body(same)
         difference, total = edges.chunk(2, dim=1)
         one = self.body(torch.cat([difference, total, same], dim=1))
         other = self.body(torch.cat([-difference, total, same], dim=1))
@@ -70,23 +70,40 @@ class Recurrence(nn.Module):
         self.candidate = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.blocks = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1)
                                     for _ in range(depth - 1))  # fmt: skip
+        self.norms = nn.ModuleList(ChannelNorm(channels) for _ in range(depth))
         self.last = _silent(nn.Conv2d(channels, 1, 1))
 
     def forward(self, seen: Tensor) -> Tensor:
         """[M, C, T, Y, X] -> [M]."""
-        rounds = gelu(self.first(seen)).unbind(dim=2)
+        rounds = gelu(self.norms[0](self.first(seen))).unbind(dim=2)
         memory = torch.zeros_like(rounds[0])
         for shown in rounds:
             memory = self._step(memory, shown)
         hidden = memory
-        for block in self.blocks:
-            hidden = hidden + gelu(block(hidden))
+        for block, norm in zip(self.blocks, self.norms[1:], strict=True):
+            hidden = hidden + gelu(norm(block(hidden)))
         return self.last(hidden).sum(dim=(1, 2, 3))
 
     def _step(self, memory: Tensor, shown: Tensor) -> Tensor:
         update, reset = torch.sigmoid(self.gates(torch.cat([memory, shown], dim=1))).chunk(2, dim=1)
         new = torch.tanh(self.candidate(torch.cat([reset * memory, shown], dim=1)))
         return memory + update * (new - memory)
+
+
+class ChannelNorm(nn.Module):
+    """Features at each place brought to mean 0 and variance 1 over the channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[M, C, ...] -> [M, C, ...]."""
+        centred = hidden - hidden.mean(dim=1, keepdim=True)
+        spread = torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + 1e-5)
+        shape = (-1, *([1] * (hidden.dim() - 2)))
+        return centred * spread * self.scale.reshape(shape) + self.shift.reshape(shape)
 
 
 def _silent(layer: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:

@@ -119,16 +119,16 @@ class MatchingSight:
         judged = self._ensemble.judge(observable, events[shots])
         odds[shots, observable] = judged.odds
         left = shots[judged.asked]
+        kept, flipped = (judged.found.chances(value) for value in (0, 1))
         return left, observable, {
             "scalars": _scalars(judged, gaps[judged.asked]),
             "edges": np.concatenate(
-                [lattice.with_edges(judged.kept - judged.flipped),
-                 lattice.with_edges(judged.kept + judged.flipped)], axis=1),
+                [lattice.with_edges(kept - flipped), lattice.with_edges(kept + flipped)], axis=1),
             "events": lattice.with_events(events[left]),
         }  # fmt: skip
 
 
 def _scalars(judged: Judged, gaps: Array) -> NDArray[np.float32]:
-    """Odds by all members, by the first alone, and by plain matching, [M, 3]."""
+    """Odds by all members, by the first few, and by plain matching, [M, 3]."""
     every = np.stack([judged.odds[judged.asked], judged.first, gaps], axis=1)
     return np.clip(np.nan_to_num(every, nan=0.0), -_MOST_ODDS, _MOST_ODDS).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import os
 import pathlib
 import time
@@ -12,20 +14,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from decoders.baselines import resolve_decoder
-from decoders.neural.architectures import Architecture
+from decoders.neural.decoder_file import Judgement
 from decoders.neural.lessons import Lessons
 from decoders.neural.sight import Batch
 from decoders.neural.training_config import TrainingConfig
-from decoders.neural.training_state import Judgement, TrainingState
+from decoders.neural.training_state import TrainingState
 from decoders.shots import NumberedShots
 
-STATE = "state.safetensors"
+STATE, LOG = "state.safetensors", "tensorboard"
 RIVALS = ("pymatching", "pymatching-correlated")
+OURS = "this one"
 _KEEP_EVERY_S = 120.0
 
-OnJudged = Callable[[Judgement], None]
 OnStep = Callable[[float, str], None]
 
 
@@ -35,8 +38,12 @@ class Trained(NamedTuple):
     config: TrainingConfig
     lessons: Lessons
     network: nn.Module
+    step: int
     judgements: tuple[Judgement, ...]
     seconds: float
+
+
+OnJudged = Callable[[Trained], None]
 
 
 class HeldOut:
@@ -45,17 +52,17 @@ class HeldOut:
     def __init__(self, lessons: Lessons, config: TrainingConfig):
         each = -(-config.held_out.shots // len(lessons.points))
         self.shots = each * len(lessons.points)
-        self._network, self._problems = config.network, lessons.problems
+        self._problems = lessons.problems
+        self._network = config.network.network(len(lessons.kinds), lessons.layers).eval()
+        self._ours = [config.network.decoder(self._network, one) for one in lessons.problems]
         self._given = [NumberedShots(point.circuit, seed=config.seed).take(0, each)
                        for point in lessons.points]  # fmt: skip
         self.errors = {name: sum(self._rival(name)) for name in RIVALS}
 
     def judged(self, network: nn.Module) -> int:
         """The network's errors."""
-        return sum(
-            self._errors(self._network.decoder(network, problem), given)
-            for problem, given in zip(self._problems, self._given, strict=True)
-        )
+        self._network.load_state_dict(network.state_dict())
+        return sum(map(self._errors, self._ours, self._given))
 
     def _rival(self, name: str) -> list[int]:
         decoder = resolve_decoder(name).decoder
@@ -74,33 +81,40 @@ def train(
     folder: pathlib.Path,
     *,
     on_step: OnStep = lambda fraction, words: None,
-    on_judged: OnJudged = lambda judgement: None,
+    on_judged: OnJudged = lambda trained: None,
     until: int | None = None,
 ) -> Trained:
     """Trains to the config's end, or to step `until`; goes on with what is in `folder`."""
     lessons, state, device = _begun(config, folder)
-    held_out = HeldOut(lessons, config)
     last = config.steps if until is None else min(until, config.steps)
-    kept = begun = time.monotonic()
-    before, losses = state.seconds, [0.0][:0]
-    batches = lessons.from_(state.step)
-    try:
-        while state.step < last:
-            losses.append(_learn(state, next(batches), device))
-            state.seconds = before + time.monotonic() - begun
-            on_step(state.step / config.steps, f"loss {np.mean(losses[-50:]):.4f}")
-            if _is_due(config, state.step):
-                state.judgements.append(_judge(config, state, held_out, losses))
-                on_judged(state.judgements[-1])
-                losses.clear()
-            if time.monotonic() - kept > _KEEP_EVERY_S:
-                state.save(folder / STATE)
-                kept = time.monotonic()
-    finally:
-        batches.close()
-        state.save(folder / STATE)
-    found = tuple(state.judgements)
-    return Trained(config, lessons, state.average.cpu().eval(), found, state.seconds)
+    if state.step < last:
+        held_out = HeldOut(lessons, config)
+        log = SummaryWriter(str(folder / LOG), purge_step=state.step)
+        kept = mark = time.monotonic()
+        batches = lessons.from_(state.step)
+        try:
+            for batch in itertools.islice(batches, last - state.step):
+                _learn(state, batch, device)
+                state.seconds += time.monotonic() - mark
+                on_step(state.step / config.steps, _words(state))
+                if _is_due(config, state.step):
+                    _judge(config, state, held_out)
+                    _log(log, state)
+                    on_judged(_trained(config, lessons, state))
+                if time.monotonic() - kept > _KEEP_EVERY_S:
+                    state.save(folder / STATE)
+                    kept = time.monotonic()
+                mark = time.monotonic()
+        finally:
+            batches.close()
+            log.close()
+            state.save(folder / STATE)
+    return _trained(config, lessons, state)
+
+
+def _trained(config: TrainingConfig, lessons: Lessons, state: TrainingState) -> Trained:
+    average = copy.deepcopy(state.average).cpu().eval()
+    return Trained(config, lessons, average, state.step, tuple(state.judgements), state.seconds)
 
 
 def _begun(config: TrainingConfig, folder: pathlib.Path) -> tuple[Lessons, TrainingState, str]:
@@ -118,13 +132,21 @@ def _begun(config: TrainingConfig, folder: pathlib.Path) -> tuple[Lessons, Train
     return lessons, state, device
 
 
-def _learn(state: TrainingState, batch: Batch, device: str) -> float:
+def _learn(state: TrainingState, batch: Batch, device: str) -> None:
     given = on_device(batch, device)
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
         loss: Tensor = state.network.loss(given)  # type: ignore[operator]
     loss.backward()
-    state.descend()
-    return float(loss.detach())
+    state.descend(float(loss.detach()))
+
+
+def _words(state: TrainingState) -> str:
+    """How it goes, for the progress bar."""
+    if not state.judgements:
+        return f"loss {state.loss:.4f}"
+    last = state.judgements[-1]
+    rates = ", ".join(f"{name} {errors / last.shots:.3%}" for name, errors in last.errors.items())
+    return f"loss {state.loss:.4f}; {rates}"
 
 
 def on_device(batch: Mapping[str, NDArray[Any]], device: str) -> dict[str, Tensor]:
@@ -139,13 +161,17 @@ def _is_due(config: TrainingConfig, step: int) -> bool:
     return step % every == 0 or step == config.steps
 
 
-def _judge(
-    config: TrainingConfig, state: TrainingState, held_out: HeldOut, losses: list[float]
-) -> Judgement:
-    average = state.average.cpu().eval()
-    errors = {**held_out.errors, "this one": held_out.judged(average)}
-    state.average.to(next(state.network.parameters()).device)
-    return Judgement(
+def _log(log: SummaryWriter, state: TrainingState) -> None:
+    last = state.judgements[-1]
+    log.add_scalar("loss", last.loss, last.step)
+    for name, errors in last.errors.items():
+        log.add_scalar(f"logical error rate/{name}", errors / last.shots, last.step)
+
+
+def _judge(config: TrainingConfig, state: TrainingState, held_out: HeldOut) -> None:
+    errors = {**held_out.errors, OURS: held_out.judged(state.average)}
+    state.judgements.append(Judgement(
         step=state.step, examples=state.step * config.batch, seconds=state.seconds,
-        loss=float(np.mean(losses)), shots=held_out.shots, errors=errors,
-    )  # fmt: skip
+        loss=state.loss, shots=held_out.shots, errors=errors,
+    ))  # fmt: skip
+    state.forget_losses()

@@ -9,27 +9,14 @@ import os
 import pathlib
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from decoders.neural.decoder_file import Judgement
 from decoders.neural.training_config import TrainingConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
-
-
-class Judgement(BaseModel):
-    """How good the average was on the held-out shots; errors by decoder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    step: int
-    examples: int
-    seconds: float  # of training, over all sessions
-    loss: float  # mean over the steps since the last judgement, in nats
-    shots: int
-    errors: dict[str, int]
 
 
 class TrainingState:
@@ -45,9 +32,20 @@ class TrainingState:
         self.step = 0
         self.seconds = 0.0
         self.judgements: list[Judgement] = []
+        self._losses = (0.0, 0)  # sum and number since the last judgement
 
-    def descend(self) -> None:
-        """One step along the gradients that are there."""
+    @property
+    def loss(self) -> float:
+        """The mean since the last judgement, in nats."""
+        return self._losses[0] / max(1, self._losses[1])
+
+    def forget_losses(self) -> None:
+        """Begins the mean anew."""
+        self._losses = (0.0, 0)
+
+    def descend(self, loss: float) -> None:
+        """One step along the gradients that are there, of such a loss."""
+        self._losses = (self._losses[0] + loss, self._losses[1] + 1)
         recipe = self._config.optimiser
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         for group in self._optimiser.param_groups:
@@ -66,6 +64,7 @@ class TrainingState:
             "step": self.step,
             "seconds": self.seconds,
             "judgements": [one.model_dump() for one in self.judgements],
+            "losses": self._losses,
         }
         beside = path.with_suffix(".part")
         save_file(self._tensors(), beside, metadata={"state": json.dumps(words)})
@@ -90,6 +89,7 @@ class TrainingState:
                 value.copy_(kept[name])
         self.step, self.seconds = words["step"], words["seconds"]
         self.judgements = [Judgement(**one) for one in words["judgements"]]
+        self._losses = words["losses"][0], words["losses"][1]
 
     def _share(self) -> float:
         """Of the highest learning rate, at this step."""

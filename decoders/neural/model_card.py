@@ -1,0 +1,94 @@
+"""The model card of a trained decoder: what it is for, how it came to be, how good it is."""
+
+from __future__ import annotations
+
+import collections
+
+from decoders.neural.decoder_file import Header, Judgement
+from decoders.statistics import binomial_interval
+
+_OURS = "this one"
+
+
+def model_card(header: Header) -> str:
+    """The card as Markdown: every figure in it comes from the file's header."""
+    import tomli_w
+
+    config, budget = header.config, header.budget
+    recipe = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).rstrip()
+    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    share = budget.examples / config.examples
+    return "\n".join([
+        f"# {config.title}",
+        "",
+        f"A neural decoder of kind `{config.network.kind}` ({_parameters(header)}).",
+        "",
+        "```python",
+        "from decoders import load_decoder",
+        "",
+        'decoder = load_decoder("decoder.safetensors")  # a sinter.Decoder',
+        "```",
+        "",
+        "## What it was trained for",
+        "",
+        *_circuits(header),
+        "",
+        "It refuses error models of other kinds of edges, of other sizes, or with probabilities of "
+        "edges more than four times beyond these.",
+        "",
+        "## How good it is",
+        "",
+        *_judgements(header.judgements),
+        "",
+        "## How it was trained",
+        "",
+        f"- {budget.examples:,} open shots ({share:.0%} of what its recipe asks for), "
+        f"in {budget.seconds / 3600:.2g} hours on {budget.machine or 'an unknown machine'}",
+        f"- seed {config.seed}; held-out shots were never trained on and chose nothing",
+        f"- commit {header.commit or 'unknown'}; {versions}",
+        "",
+        "```toml",
+        recipe,
+        "```",
+        "",
+    ])  # fmt: skip
+
+
+def _parameters(header: Header) -> str:
+    recipe = header.config.network.model_dump(exclude={"kind"})
+    return ", ".join(f"{name} {value}" for name, value in recipe.items())
+
+
+def _circuits(header: Header) -> list[str]:
+    """A line for each code, distance, basis and noise, with its strengths."""
+    found: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
+    for one in header.circuits:
+        noise = dict(one.noise)
+        strength = noise.pop("p", None)
+        kind = str(noise.pop("noise", "the circuit's own noise"))
+        size = "" if one.distance is None else f", distance {one.distance}, {one.rounds} rounds"
+        basis = "" if one.basis is None else f", {one.basis} basis"
+        found[one.code + size + basis, kind].append("" if strength is None else f"{strength:g}")
+    return [f"- {circuit}; {noise}{' p = ' if all(p) else ''}{', '.join(filter(None, p))}"
+            for (circuit, noise), p in found.items()]  # fmt: skip
+
+
+def _judgements(judgements: tuple[Judgement, ...]) -> list[str]:
+    """The last one, in full."""
+    if not judgements:
+        return ["It was not judged yet."]
+    last = judgements[-1]
+    lines = [
+        f"After {last.examples:,} examples, on {last.shots:,} held-out shots of all these circuits "
+        "together, the same for each decoder (95 % intervals):",
+        "",
+        "| decoder | errors | logical error rate |",
+        "| --- | --- | --- |",
+    ]
+    for name, errors in last.errors.items():
+        low, high = binomial_interval(errors, last.shots)
+        shown = "**this one**" if name == _OURS else name
+        lines.append(
+            f"| {shown} | {errors:,} | {errors / last.shots:.3e} [{low:.2e}, {high:.2e}] |"
+        )
+    return lines

@@ -1,0 +1,198 @@
+"""`syndrift train`: a neural decoder, from a config file to a file that decodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from decoders.neural.training import Trained
+    from decoders.neural.training_config import TrainingConfig
+    from scripts.report.style import Palette
+
+EPILOG = """\
+examples:
+  syndrift train configs/neural_smoke.toml                  a first taste, in half a minute
+  syndrift train configs/neural.toml                        a decoder for a distance-5 code
+  syndrift train configs/neural.toml --set code.distance=7 --out runs/seven
+  syndrift train --resume runs/seven                        goes on where it was stopped or killed
+  syndrift decode events.b8 --circuit my.stim --decoder runs/seven/decoder.safetensors
+
+The run's folder holds decoder.safetensors (all that is needed to decode), its model_card.md, the
+state with which training goes on, and the logs of TensorBoard. Shots are drawn while it learns and
+never used twice; those on which it is judged beside matching are not among them.
+"""
+
+DECODER, CARD, RESULT = "decoder.safetensors", "model_card.md", "training.json"
+MAY_CHANGE = ("title", "workers", "threads", "device")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("config", type=pathlib.Path, nargs="?", help="a .toml file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="another value for a key, e.g. noise.p=0.004 (repeatable)",
+    )
+    parser.add_argument("--seed", type=int, help="same as --set seed=SEED")
+    parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
+    parser.add_argument("--resume", type=pathlib.Path, metavar="RUN", help="go on with this run")
+    parser.add_argument("--no-pictures", action="store_true", help="leave the picture out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains, prints how it came along beside matching, and where the decoder is."""
+    from scripts.extras import need_extra
+
+    need_extra("`syndrift train`", "neural", "safetensors", "tensorboard", "torch")
+    from scripts import run_folder
+
+    config, folder = _given(options)
+    _check(config, options.config or folder)
+    run_folder.open_run(folder, "train", config, may_change=MAY_CHANGE, inputs=config.circuits)
+    with run_folder.alone(folder), run_folder.resumable(folder):
+        trained = _trained(config, folder)
+    result = {**_as_json(trained), "decoder": str(folder / DECODER), "run": str(folder)}
+    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    _write_table(trained, folder)
+    if not options.no_pictures:
+        _draw(trained, folder)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(f"{config.title}\n\n{judgements_table(trained)}\n")
+        print(f"seed {config.seed}; the decoder is {folder / DECODER}, its card beside it")
+    return 0
+
+
+def _given(options: argparse.Namespace) -> tuple[TrainingConfig, pathlib.Path]:
+    """The config, and the folder of its run."""
+    from decoders.neural.training_config import TrainingConfig
+    from scripts import run_folder
+    from scripts.config_file import load
+
+    seed = [] if options.seed is None else [f"seed={options.seed}"]
+    if options.resume:
+        if options.config or options.out:
+            raise ValueError("--resume RUN goes on with that run: give no config and no --out")
+        run_folder.read_manifest(options.resume)
+        path = options.resume / run_folder.CONFIG
+        return load(path, TrainingConfig, [*options.overrides, *seed]), options.resume
+    if not options.config:
+        raise ValueError("give a config file, or --resume RUN")
+    config = load(options.config, TrainingConfig, [*options.overrides, *seed])
+    usual = run_folder.default_folder(options.config.stem, config, may_change=MAY_CHANGE)
+    return config, options.out or usual
+
+
+def _check(config: TrainingConfig, source: pathlib.Path) -> None:
+    """Refuses circuits that cannot be trained for, before a file is written."""
+    from decoders.neural.lessons import Lessons
+
+    try:
+        Lessons(config)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+
+
+def _trained(config: TrainingConfig, folder: pathlib.Path) -> Trained:
+    """Trains, with the decoder as it is written at each judgement."""
+    from decoders.neural.decoder_file import write_decoder
+    from decoders.neural.model_card import model_card
+    from decoders.neural.training import train
+    from scripts import run_folder
+    from scripts.progress import progress_bar
+
+    commit, machine = run_folder.commit(), run_folder.machine()["cpu"]
+
+    def keep(trained: Trained) -> None:
+        record = write_decoder(folder / DECODER, trained, commit=commit, machine=machine)
+        (folder / CARD).write_text(model_card(record), encoding="utf-8")
+
+    with progress_bar("training") as bar:
+        trained = train(config, folder, on_step=bar, on_judged=keep)
+    keep(trained)
+    return trained
+
+
+def judgements_table(trained: Trained) -> str:
+    """How it came along: errors of each decoder on the same held-out shots."""
+    from decoders.neural.training import OURS, RIVALS
+    from scripts.table import aligned, rate
+
+    names = [*RIVALS, OURS]
+    last = f"{OURS} / {RIVALS[-1]}"
+    rows = [[f"{one.examples:,}", f"{one.shots:,}", f"{one.loss:.4f}",
+             *(rate(one.errors[name] / one.shots) for name in names),
+             f"{one.errors[OURS] / max(1, one.errors[RIVALS[-1]]):.3f}"]
+            for one in trained.judgements]  # fmt: skip
+    return aligned(["examples", "held-out shots", "loss", *names, last], rows)
+
+
+def _as_json(trained: Trained) -> dict[str, Any]:
+    return {
+        "title": trained.config.title,
+        "network": trained.config.network.kind,
+        "examples": trained.judgements[-1].examples if trained.judgements else 0,
+        "seconds": trained.seconds,
+        "seed": trained.config.seed,
+        "judgements": [one.model_dump(mode="json") for one in trained.judgements],
+    }
+
+
+def _write_table(trained: Trained, folder: pathlib.Path) -> None:
+    from scripts.table import write_csv
+
+    rows = []
+    for one in trained.judgements:
+        row = one.model_dump(mode="json")
+        rows.append(row | {f"errors of {name}": n for name, n in row.pop("errors").items()})
+    write_csv(folder / "judgements.csv", rows)
+
+
+def _draw(trained: Trained, folder: pathlib.Path) -> list[pathlib.Path]:
+    from decoders.neural.training import OURS, RIVALS
+    from scripts.report.style import Labels, save
+
+    config, last = trained.config, trained.judgements[-1]
+    ratio = last.errors[OURS] / max(1, last.errors[RIVALS[-1]])
+    labels = Labels(
+        f"After {last.examples:,} examples: {ratio:.3g} of correlated matching's errors",
+        f"On {last.shots:,} held-out shots, the same for all; the band holds 95 %. "
+        f"{config.title}, {config.network.kind}, seed {config.seed}.",
+    )
+    rows = [{"examples": one.examples, "decoder": name, "errors": n, "shots": one.shots}
+            for one in trained.judgements for name, n in one.errors.items()]  # fmt: skip
+    return save(lambda figure, palette: _paint(trained, figure, palette),
+                folder / "learning", labels, rows)  # fmt: skip
+
+
+def _paint(trained: Trained, figure: Figure, palette: Palette) -> None:
+    """The logical error rate over the examples, beside those of matching."""
+    from decoders.neural.training import OURS, RIVALS
+    from decoders.statistics import binomial_interval
+    from scripts.report.style import plain_grid
+
+    axes = figure.subplots()
+    seen = [one.examples for one in trained.judgements]
+    ours = [(one.errors[OURS], one.shots) for one in trained.judgements]
+    low, high = zip(*(binomial_interval(*one) for one in ours), strict=True)
+    axes.fill_between(seen, low, high, color=palette.kinds[0], alpha=0.25, lw=0)
+    axes.plot(seen, [wrong / shots for wrong, shots in ours], "o-", color=palette.kinds[0])
+    for number, name in enumerate(RIVALS, 1):
+        rates = [one.errors[name] / one.shots for one in trained.judgements]
+        axes.plot(seen, rates, "--", color=palette.kinds[number])
+        axes.annotate(name, (seen[-1], rates[-1]), xytext=(-4, 4), textcoords="offset points",
+                      ha="right", color=palette.kinds[number])  # fmt: skip
+    axes.set_xlabel("examples (open shots)")
+    axes.set_ylabel("logical error rate a shot")
+    plain_grid(axes)
