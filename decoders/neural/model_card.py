@@ -66,10 +66,11 @@ def _circuits(header: Header) -> list[str]:
         noise = dict(one.noise)
         strength = noise.pop("p", None)
         kind = str(noise.pop("noise", "the circuit's own noise"))
+        kind += "".join(f", {name} = {value}" for name, value in noise.items())
         size = "" if one.distance is None else f", distance {one.distance}, {one.rounds} rounds"
         basis = "" if one.basis is None else f", {one.basis} basis"
         found[one.code + size + basis, kind].append("" if strength is None else f"{strength:g}")
-    return [f"- {circuit}; {noise}{' p = ' if all(p) else ''}{', '.join(filter(None, p))}"
+    return [f"- {circuit}; {noise}{', p = ' if all(p) else ''}{', '.join(filter(None, p))}"
             for (circuit, noise), p in found.items()]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pathlib
 import pytest
 import stim
 
+from decoders.dem import mechanisms
 from scripts.main import main
 
 
@@ -35,15 +36,12 @@ def test_it_learns_how_noisy_the_device_is(capsys: pytest.CaptureFixture[str]) -
     assert found["median_factor"] == pytest.approx(3, rel=0.05)
     assert found["misfit_before"] > 10
     assert found["misfit_after"] == pytest.approx(1, abs=0.3)
-    true = {str(error.targets_copy()): error.args_copy()[0]
-            for error in repetition(0.03).detector_error_model().flattened()
-            if error.type == "error"}  # fmt: skip
-    learnt = [error for error in stim.DetectorErrorModel.from_file("learnt.dem").flattened()
-              if error.type == "error"]  # fmt: skip
+    model = repetition(0.03).detector_error_model(decompose_errors=True)
+    true = {error.parts: error.probability for error in mechanisms(model)}
+    learnt = list(mechanisms(stim.DetectorErrorModel.from_file("learnt.dem")))
     assert len(learnt) == len(true)
     for error in learnt:
-        expected = true[str(error.targets_copy())]
-        assert error.args_copy()[0] == pytest.approx(expected, rel=0.2)
+        assert error.probability == pytest.approx(true[error.parts], rel=0.2)
     assert main([*given[:-1], "again.dem"]) == 0
     assert "in shots held out" in capsys.readouterr().out
 

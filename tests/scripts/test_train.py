@@ -94,7 +94,7 @@ def test_the_users_own_circuit(capsys: pytest.CaptureFixture[str]) -> None:
         (["--resume", "nowhere"], "nowhere: not a run's folder"),
         (["small.toml", "--resume", "one"], "give no config and no --out"),
         (["small.toml", "--set", "network.kind=residul"], "residual"),
-        (["small.toml", "--set", "network.chanels=3"], "channels"),
+        (["small.toml", "--set", "network.channel=3"], "channels"),
         (["small.toml", "--set", "code.name=bivariate-bicycle"], "distance of bivariate-bicycle"),
         (["small.toml", "--set", "code.name=rotated"], "rotated-surface"),
         (["small.toml", "--set", "examples=0"], "examples"),

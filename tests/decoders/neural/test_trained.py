@@ -13,14 +13,17 @@ import stim
 import torch
 
 from decoders import load_decoder
-from decoders.baselines import resolve_decoder
+from decoders.baselines import BASELINES, resolve_decoder
 from decoders.baselines.neural import ShippedNeural
+from decoders.codes import memory_circuit
+from decoders.dem import checked_model
 from decoders.evaluate import evaluate
 from decoders.evaluate_config import EvaluateConfig
 from decoders.neural.decoder_file import Header, read_header, write_decoder
 from decoders.neural.fit import farness, misfit
 from decoders.neural.problem import Problem
-from decoders.neural.trained import TrainedDecoder, shipped_for
+from decoders.neural.trained import SHIPPED, TrainedDecoder, shipped_for
+from decoders.noise import SI1000, Depolarizing
 from decoders.shots import NumberedShots
 from tests.decoders import conformance
 from tests.decoders.neural.small_decoder import circuit_of, model_of, trained
@@ -225,3 +228,35 @@ def test_it_leaves_torchs_threads_alone(files: pathlib.Path) -> None:
     before = torch.get_num_threads()
     load_decoder(files / "residual.safetensors").compile_decoder_for_dem(dem=model_of(circuit_of()))
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("distance", [3, 5, 7])
+@pytest.mark.parametrize("basis", ["X", "Z"])
+@pytest.mark.parametrize("kind", ["depolarizing", "si1000"])
+def test_what_is_shipped_decodes_what_it_is_said_to(distance: int, basis: str, kind: str) -> None:
+    """And errs less than plain matching, at the strength in the middle of the range."""
+    noiseless = memory_circuit("rotated-surface", distance=distance, rounds=distance, basis=basis)
+    for p in (0.001, 0.008):
+        noise = (
+            SI1000(kind="si1000", p=p)
+            if kind == "si1000"
+            else Depolarizing(kind="depolarizing", p=p, idle="round")
+        )
+        model = checked_model("graphlike", noise.apply(noiseless)).error_model
+        assert shipped_for(model).path.parent == SHIPPED
+    noise = (
+        SI1000(kind="si1000", p=0.004)
+        if kind == "si1000"
+        else Depolarizing(kind="depolarizing", p=0.006, idle="round")
+    )
+    circuit = noise.apply(noiseless)
+    events, flips = circuit.compile_detector_sampler(seed=8).sample(
+        3_000, separate_observables=True, bit_packed=True
+    )
+    errors = {}
+    for name in ("pymatching", "neural"):
+        model = checked_model("graphlike", circuit).error_model
+        compiled = BASELINES[name].decoder.compile_decoder_for_dem(dem=model)
+        answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
+        errors[name] = int((answers != flips).any(axis=1).sum())
+    assert 0 < errors["neural"] < errors["pymatching"]

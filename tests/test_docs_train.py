@@ -1,0 +1,61 @@
+"""What docs/train.md shows: its Python runs, its tables are complete."""
+
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from decoders.neural.architectures import Architecture
+from decoders.neural.training_config import TrainingConfig
+from scripts.main import VERBS
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
+    """The blocks in a process of their own, warnings as errors."""
+    shown = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 2
+    program = tmp_path / "shown.py"
+    program.write_text("\n".join(["import warnings", "warnings.simplefilter('error')", *shown]))
+    ran = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, timeout=200,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.defpath, "HOME": str(tmp_path),
+             "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    names, errors = map(ast.literal_eval, ran.stdout.splitlines()[-2:])
+    assert "neural" in names
+    assert set(errors) == {"pymatching", "pymatching-correlated", "this one"}
+
+
+def test_the_tables_name_every_key_and_every_network() -> None:
+    rows = [line.strip("| ").split(" | ") for line in TEXT.splitlines() if line.startswith("| `")]
+    named = {key for row in rows for key in re.findall(r"`([^`]+)`", row[0])}
+    kinds = {one.model_fields["kind"].default
+             for one in typing.get_args(typing.get_args(Architecture)[0])}  # fmt: skip
+    assert named == set(TrainingConfig.model_fields) | kinds
+    for row in rows:
+        name = row[0].strip("`")
+        if name in TrainingConfig.model_fields:
+            default = TrainingConfig.model_fields[name].default
+            if isinstance(default, int | float) and not isinstance(default, bool):
+                assert row[1].replace(",", "") == f"{default:g}".replace("1e+06", "1000000")
+            elif isinstance(default, str):
+                assert row[1] == f'"{default}"'
+
+
+def test_commands_are_verbs_and_files_exist() -> None:
+    for verb in re.findall(r"^syndrift (\S+)", TEXT, re.MULTILINE):
+        assert verb in VERBS
+    for path in re.findall(r"configs/\S+?\.toml", TEXT):
+        assert (ROOT / path).exists()
+    for path in re.findall(r"\]\(([^)#:]+)\)", TEXT):
+        assert (ROOT / "docs" / path).exists(), path
