@@ -121,7 +121,7 @@ class Recombination:
             Entries(there[first.sets], first.edges), there, solutions, given
         )
         found = self._summed(best, cycles, there, shots)
-        # Neither sum counts anything twice: the larger is the nearer to all there is.
+        # Both are sums over some of all there is, but where faults join clusters: take the larger.
         told = np.logaddexp.reduce(own, axis=0).reshape(2, shots)
         return found._replace(logs=np.maximum(found.logs, told))
 

@@ -22,6 +22,8 @@ flips of observables are needed, so that any run of the device will do. Decode o
 than those that it was learnt from, where rates of errors are to be reported.
 """
 
+_MUCH, _ENOUGH = 2.0, 10_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
@@ -48,16 +50,30 @@ def run(options: argparse.Namespace) -> int:
     read = (options.events, options.circuit, options.dem)
     if options.out.resolve() in {path.resolve() for path in read if path}:
         raise ValueError(f"--out {options.out}: that file is read: give another")
+    if options.out.is_dir():
+        raise ValueError(f"--out {options.out}: expected a file, got a folder")
+    if not options.out.absolute().parent.is_dir():
+        raise ValueError(f"--out {options.out}: there is no folder {options.out.parent}")
     form = format_of(options.events, options.format)
     packed, _ = read_events(options.events, form, detectors=model.num_detectors)
     events = np.unpackbits(packed, axis=1, count=model.num_detectors, bitorder="little")
     learnt = learnt_model(model, events.astype(bool))
     learnt.model.to_file(options.out)
-    if note:
-        print(f"note: {note}", file=sys.stderr)
+    for said in filter(None, [note, _doubt(learnt, len(events))]):
+        print(f"note: {said}", file=sys.stderr)
     found = {"shots": len(events), "out": str(options.out), **_figures(learnt)}
     print(json.dumps(found) if options.json else _summary(found))
     return 0
+
+
+def _doubt(learnt: Learnt, shots: int) -> str | None:
+    """Whether the model may not be of these shots, or these may be too few."""
+    if learnt.misfit_after > _MUCH:
+        return (
+            f"squared deviations are {learnt.misfit_after:.3g} times what chance explains: are the "
+            "shots of this circuit? Errors that the model lacks are not learnt"
+        )
+    return f"{shots:,} shots tell little: take {_ENOUGH:,}" if shots < _ENOUGH else None
 
 
 def _figures(learnt: Learnt) -> dict[str, Any]:

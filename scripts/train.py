@@ -28,7 +28,6 @@ never used twice; those on which it is judged beside matching are not among them
 """
 
 DECODER, CARD, RESULT = "decoder.safetensors", "model_card.md", "training.json"
-MAY_CHANGE = ("title", "workers", "threads", "device")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from scripts.extras import need_extra
 
     need_extra("`syndrift train`", "neural", "safetensors", "tensorboard", "torch")
+    from decoders.neural.training_config import MAY_CHANGE
     from scripts import run_folder
 
     config, folder = _given(options)
@@ -61,11 +61,11 @@ def run(options: argparse.Namespace) -> int:
     run_folder.open_run(folder, "train", config, may_change=MAY_CHANGE, inputs=config.circuits)
     with run_folder.alone(folder), run_folder.resumable(folder):
         trained = _trained(config, folder)
-    result = {**_as_json(trained), "decoder": str(folder / DECODER), "run": str(folder)}
-    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _write_table(trained, folder)
-    if not options.no_pictures:
-        _draw(trained, folder)
+        result = {**_as_json(trained), "decoder": str(folder / DECODER), "run": str(folder)}
+        (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        _write_table(trained, folder)
+        if not options.no_pictures:
+            _draw(trained, folder)
     if options.json:
         print(json.dumps(result))
     else:
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _given(options: argparse.Namespace) -> tuple[TrainingConfig, pathlib.Path]:
     """The config, and the folder of its run."""
-    from decoders.neural.training_config import TrainingConfig
+    from decoders.neural.training_config import MAY_CHANGE, TrainingConfig
     from scripts import run_folder
     from scripts.config_file import load
 
@@ -96,8 +96,12 @@ def _given(options: argparse.Namespace) -> tuple[TrainingConfig, pathlib.Path]:
 
 def _check(config: TrainingConfig, source: pathlib.Path) -> None:
     """Refuses circuits that cannot be trained for, before a file is written."""
+    import torch
+
     from decoders.neural.lessons import Lessons
 
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"{source}: device: torch sees no GPU here: take 'auto' or 'cpu'")
     try:
         Lessons(config)
     except ValueError as error:
@@ -120,22 +124,27 @@ def _trained(config: TrainingConfig, folder: pathlib.Path) -> Trained:
 
     with progress_bar("training") as bar:
         trained = train(config, folder, on_step=bar, on_judged=keep)
-    keep(trained)
+    if not (folder / DECODER).exists():
+        keep(trained)
     return trained
 
 
 def judgements_table(trained: Trained) -> str:
-    """How it came along: errors of each decoder on the same held-out shots."""
+    """How it came along from the untrained: errors of each decoder on the same held-out shots."""
     from decoders.neural.training import OURS, RIVALS
     from scripts.table import aligned, rate
 
     names = [*RIVALS, OURS]
     last = f"{OURS} / {RIVALS[-1]}"
-    rows = [[f"{one.examples:,}", f"{one.shots:,}", f"{one.loss:.4f}",
+    rows = [[f"{one.examples:,}", f"{one.shots:,}", f"{one.loss:.4f}" if one.step else "-",
              *(rate(one.errors[name] / one.shots) for name in names),
-             f"{one.errors[OURS] / max(1, one.errors[RIVALS[-1]]):.3f}"]
+             _ratio(one.errors[OURS], one.errors[RIVALS[-1]])]
             for one in trained.judgements]  # fmt: skip
     return aligned(["examples", "held-out shots", "loss", *names, last], rows)
+
+
+def _ratio(ours: int, theirs: int) -> str:
+    return f"{ours / theirs:.3f}" if theirs else "-"
 
 
 def _as_json(trained: Trained) -> dict[str, Any]:
@@ -164,10 +173,10 @@ def _draw(trained: Trained, folder: pathlib.Path) -> list[pathlib.Path]:
     from scripts.report.style import Labels, save
 
     config, last = trained.config, trained.judgements[-1]
-    ratio = last.errors[OURS] / max(1, last.errors[RIVALS[-1]])
+    ratio = _ratio(last.errors[OURS], last.errors[RIVALS[-1]])
     labels = Labels(
-        f"After {last.examples:,} examples: {ratio:.3g} of correlated matching's errors",
-        f"On {last.shots:,} held-out shots, the same for all; the band holds 95 %. "
+        f"After {last.examples:,} examples: {ratio} of correlated matching's errors",
+        f"On {last.shots:,} held-out shots, the same for all; the band is of this one, 95 %. "
         f"{config.title}, {config.network.kind}, seed {config.seed}.",
     )
     rows = [{"examples": one.examples, "decoder": name, "errors": n, "shots": one.shots}
@@ -188,6 +197,9 @@ def _paint(trained: Trained, figure: Figure, palette: Palette) -> None:
     low, high = zip(*(binomial_interval(*one) for one in ours), strict=True)
     axes.fill_between(seen, low, high, color=palette.kinds[0], alpha=0.25, lw=0)
     axes.plot(seen, [wrong / shots for wrong, shots in ours], "o-", color=palette.kinds[0])
+    axes.annotate(OURS, (seen[-1], ours[-1][0] / ours[-1][1]), xytext=(-4, 6),
+                  textcoords="offset points", ha="right", color=palette.kinds[0])  # fmt: skip
+    axes.margins(y=0.12)
     for number, name in enumerate(RIVALS, 1):
         rates = [one.errors[name] / one.shots for one in trained.judgements]
         axes.plot(seen, rates, "--", color=palette.kinds[number])

@@ -35,6 +35,15 @@ class Residual(Recipe):
 
         return MatchingSight(problem, sampled, members=self.members, unsure=self.unsure)
 
+    def refusal(self, problem: Problem) -> str | None:
+        """Why it cannot be trained on the problem, if it cannot."""
+        if self.members or (problem.graph.observables == 1 and problem.graph.can_force(0)):
+            return None
+        return (
+            "without an ensemble it can decode one observable alone, which no edge between two "
+            "detectors flips: set network.members = 4"
+        )
+
     def network(self, kinds: int, layers: int) -> nn.Module:
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.networks import Convolution, Corrected

@@ -41,6 +41,12 @@ class CompiledCorrection(sinter.CompiledDecoder):
 
     def odds(self, events: Bits) -> Array:
         """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D]."""
+        detectors = self.sight.detectors
+        if events.ndim != 2 or events.shape[1] != detectors:
+            raise ValueError(
+                f"expected events as bool [shots, {detectors}], not packed, got {events.shape}: "
+                "unpack them with np.unpackbits(events, axis=1, count=..., bitorder='little')"
+            )
         seen = self.sight.look(events)
         odds = seen.odds.copy()
         for at in range(0, len(seen.shots), _AT_ONCE):

@@ -123,7 +123,7 @@ def write_decoder(
     weights = _weights_of(trained)
     header = _header_of(trained, weights, machine, commit)
     numpy_files = optional_module("safetensors.numpy", extra="neural")
-    beside = path.with_suffix(".part")
+    beside = path.with_name(f"{path.name}.part")
     beside.write_bytes(numpy_files.save(dict(weights), {_KEY: header.model_dump_json()}))
     os.replace(beside, path)
     return header

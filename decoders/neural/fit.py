@@ -21,6 +21,8 @@ def misfit(header: Header, problem: Problem, *, anywhere: bool = False) -> str |
     """
     if not problem.graph.edges:
         return "it has no errors"
+    if not problem.graph.observables:
+        return "it has no observables"
     strange = set(problem.lattice.kinds) - set(header.kinds)
     if strange:
         return (
@@ -58,6 +60,15 @@ def farness(header: Header, problem: Problem) -> float:
     return min(max(abs(math.log(mine / its))
                    for mine, its in zip(problem.chances, one.chances, strict=True))
                for one in near)  # fmt: skip
+
+
+def limits(header: Header) -> str:
+    """What it refuses, in a sentence."""
+    sizes = {(): ", of other sizes", (1,): ", of other sizes but for the number of rounds"}
+    return (
+        f"It refuses error models with other kinds of edges{sizes.get(_free_axes(header), '')}, or "
+        f"with probabilities of edges more than {_MOST_FACTOR:g} times beyond these."
+    )
 
 
 def made_for(header: Header) -> str:

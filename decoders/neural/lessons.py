@@ -5,6 +5,7 @@ Other processes draw while one trains; each draws every so-manieth batch, and th
 
 from __future__ import annotations
 
+import math
 import multiprocessing as mp
 import queue
 from collections.abc import Generator
@@ -24,16 +25,18 @@ _PATIENCE_S = 5.0  # between two looks whether a drawing process is alive
 
 
 class Lessons:
-    """What a config's batches are drawn from; rank r of `world` draws its share of each."""
+    """What a config's batches are drawn from; ValueError if it cannot be trained on them."""
 
-    def __init__(self, config: TrainingConfig, *, rank: int = 0, world: int = 1):
-        self._config, self._rank, self._world = config, rank, world
+    def __init__(self, config: TrainingConfig):
+        self._config = config
         self.points: list[Point] = list(points_of(config))
         models = [checked_model("graphlike", point.circuit).error_model for point in self.points]
         first = [Problem.of(model) for model in models]
         kinds = {kind for problem in first for kind in problem.lattice.kinds}
         self.kinds: tuple[Kind, ...] = tuple(sorted(kinds, key=_order))
-        self.layers = max(problem.lattice.shape[0] for problem in first)
+        self.layers = first[0].lattice.shape[0]
+        for point, problem in zip(self.points, first, strict=True):
+            _check(config, point, problem, self.layers)
         self.problems = [Problem.of(model, self.kinds) for model in models]
         events = [sum(one.probability * len(one.symptoms[0]) for one in mechanisms(model))
                   for model in models]  # fmt: skip
@@ -43,10 +46,11 @@ class Lessons:
     def choice(self, number: int) -> tuple[int, int]:
         """Of which point's circuit batch `number` is, and its seed."""
         config = self._config
-        rng = np.random.default_rng([config.seed, number, self._rank])
+        rng = np.random.default_rng([config.seed, number])
         early = config.curriculum * config.steps
-        known = len(self.points) * min(1.0, number / early) if early else len(self.points)
-        point = int(self._easiest_first[rng.integers(max(1, int(known)))])
+        count = len(self.points)
+        known = min(count, math.ceil(count * (number + 1) / early)) if early else count
+        point = int(self._easiest_first[rng.integers(known)])
         return point, int(rng.integers(2**63))
 
     def batch(self, number: int) -> Batch:
@@ -55,7 +59,7 @@ class Lessons:
         if point not in self._sights:
             circuit = self.points[point].circuit
             self._sights[point] = self._config.network.sight(self.problems[point], circuit)
-        return self._sights[point].draw(max(1, self._config.batch // self._world), seed)
+        return self._sights[point].draw(self._config.batch, seed)
 
     def from_(self, first: int) -> Generator[Batch]:
         """Batches from number `first` to the last, drawn by the config's workers."""
@@ -66,8 +70,7 @@ class Lessons:
         context = mp.get_context("spawn")
         count = self._config.workers
         queues = [context.Queue(_AHEAD) for _ in range(count)]
-        arguments = [(self._config, self._rank, self._world, numbers[k::count], queues[k])
-                     for k in range(count)]  # fmt: skip
+        arguments = [(self._config, numbers[k::count], queues[k]) for k in range(count)]
         workers = [context.Process(target=_draw, args=one, daemon=True) for one in arguments]
         for worker in workers:
             worker.start()
@@ -77,6 +80,17 @@ class Lessons:
         finally:
             for worker in workers:
                 worker.terminate()
+
+
+def _check(config: TrainingConfig, point: Point, problem: Problem, layers: int) -> None:
+    if problem.lattice.shape[0] != layers:
+        raise ValueError(
+            f"{point.source}: up to {problem.lattice.shape[0]} detectors share a place, and "
+            f"{layers} in the first circuit: train them apart"
+        )
+    reason = config.network.refusal(problem)
+    if reason:
+        raise ValueError(f"{point.source}: {reason}")
 
 
 def _next(waiting: Any, worker: Any) -> Batch:
@@ -92,10 +106,10 @@ def _next(waiting: Any, worker: Any) -> Batch:
         return found
 
 
-def _draw(config: TrainingConfig, rank: int, world: int, numbers: range, into: Any) -> None:
+def _draw(config: TrainingConfig, numbers: range, into: Any) -> None:
     """In a process of its own, which ends with the one who asked, however that one ends."""
     try:
-        lessons = Lessons(config, rank=rank, world=world)
+        lessons = Lessons(config)
         for number in numbers:
             if not _handed_over(lessons.batch(number), into):
                 return

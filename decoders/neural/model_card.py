@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 from decoders.neural.decoder_file import Header, Judgement
+from decoders.neural.fit import limits
 from decoders.statistics import binomial_interval
 
 _OURS = "this one"
@@ -33,8 +34,7 @@ def model_card(header: Header) -> str:
         "",
         *_circuits(header),
         "",
-        "It refuses error models of other kinds of edges, of other sizes, or with probabilities of "
-        "edges more than four times beyond these.",
+        limits(header),
         "",
         "## How good it is",
         "",
@@ -42,8 +42,8 @@ def model_card(header: Header) -> str:
         "",
         "## How it was trained",
         "",
-        f"- {budget.examples:,} open shots ({share:.0%} of what its recipe asks for), "
-        f"in {budget.seconds / 3600:.2g} hours on {budget.machine or 'an unknown machine'}",
+        f"- {budget.examples:,} examples ({share:.0%} of what its recipe asks for), "
+        f"in {_duration(budget.seconds)} on {budget.machine or 'an unknown machine'}",
         f"- seed {config.seed}; held-out shots were never trained on and chose nothing",
         f"- commit {header.commit or 'unknown'}; {versions}",
         "",
@@ -52,6 +52,13 @@ def model_card(header: Header) -> str:
         "```",
         "",
     ])  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.2g} seconds"
 
 
 def _parameters(header: Header) -> str:
@@ -79,9 +86,11 @@ def _judgements(judgements: tuple[Judgement, ...]) -> list[str]:
     if not judgements:
         return ["It was not judged yet."]
     last = judgements[-1]
+    untrained = [one.errors[_OURS] for one in judgements if not one.step]
+    begun = f"; untrained it has {untrained[0]:,} errors" if untrained else ""
     lines = [
         f"After {last.examples:,} examples, on {last.shots:,} held-out shots of all these circuits "
-        "together, the same for each decoder (95 % intervals):",
+        f"together, the same for each decoder (95 % intervals){begun}:",
         "",
         "| decoder | errors | logical error rate |",
         "| --- | --- | --- |",

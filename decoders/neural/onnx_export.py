@@ -70,7 +70,7 @@ def export_onnx(
         model = _exported(network, given)
         if int8:
             model = _rounded(model, given)
-    beside = path.with_suffix(".part")
+    beside = path.with_name(f"{path.name}.part")
     beside.write_bytes(model)
     os.replace(beside, path)
 

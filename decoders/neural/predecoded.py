@@ -64,12 +64,12 @@ class CompiledPreDecoder(sinter.CompiledDecoder):
 
     def taken(self, events: Bits) -> Bits:
         """Edges that are taken, [N, E], of events [N, D]."""
-        odds = self.odds(events)
+        odds = self.edge_odds(events)
         likely = odds >= self._likely
         left = events ^ parities(likely, self._ends)
         return (odds >= self._commit) | (likely & (counts(left, self._reach) == 0))
 
-    def odds(self, events: Bits) -> NDArray[np.float32]:
+    def edge_odds(self, events: Bits) -> NDArray[np.float32]:
         """ln odds of each edge to be in error [N, E], as the network has it."""
         grid = torch.from_numpy(self._problem.lattice.with_events(events))
         with torch.inference_mode():

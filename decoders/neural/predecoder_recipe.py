@@ -39,6 +39,10 @@ class PreDecoder(Recipe):
 
         return ErrorSight(problem)
 
+    def refusal(self, problem: Problem) -> str | None:
+        """Why it cannot be trained on the problem: it always can."""
+        return None
+
     def network(self, kinds: int, layers: int) -> nn.Module:
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.predecoder_network import EdgeNetwork

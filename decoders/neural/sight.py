@@ -23,7 +23,7 @@ Batch = Mapping[str, NDArray[Any]]
 _SPREAD = 0.8  # of the ensemble, as it is by itself
 _MOST_ODDS = 12.0
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
-_MOST_DRAWN = 2_000_000  # shots for a batch: then it is what was found
+_MOST_DRAWN = 2_000_000  # shots for a batch
 
 
 class Sight(Protocol):
@@ -104,7 +104,13 @@ class MatchingSight:
             count, drawn = count + len(kept), drawn + shots
             missing = (examples - count) * drawn / max(count, 1)
             shots = int(np.clip(1.1 * missing, 256, 16_384))
-        batch = {name: np.concatenate([one[name] for one in found])[:examples]
+        if count < examples:
+            raise ValueError(
+                f"of {drawn:,} shots matching leaves {count} open, fewer than a batch of "
+                f"{examples}: train with more noise, or a smaller batch"
+            )
+        chosen = np.random.default_rng(seed).permutation(count)[:examples]
+        batch = {name: np.concatenate([one[name] for one in found])[chosen]
                  for name in found[0] if name != "weights"}  # fmt: skip
         return {**batch, "weights": self._weights}
 

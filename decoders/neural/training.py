@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import os
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,19 +54,19 @@ class HeldOut:
         self._problems = lessons.problems
         self._network = config.network.network(len(lessons.kinds), lessons.layers).eval()
         self._ours = [config.network.decoder(self._network, one) for one in lessons.problems]
-        self._given = [NumberedShots(point.circuit, seed=config.seed).take(0, each)
+        self.given = [NumberedShots(point.circuit, seed=config.seed).take(0, each)
                        for point in lessons.points]  # fmt: skip
         self.errors = {name: sum(self._rival(name)) for name in RIVALS}
 
     def judged(self, network: nn.Module) -> int:
         """The network's errors."""
         self._network.load_state_dict(network.state_dict())
-        return sum(map(self._errors, self._ours, self._given))
+        return sum(map(self._errors, self._ours, self.given))
 
     def _rival(self, name: str) -> list[int]:
         decoder = resolve_decoder(name).decoder
         return [self._errors(decoder.compile_decoder_for_dem(dem=problem.model), given)
-                for problem, given in zip(self._problems, self._given, strict=True)]  # fmt: skip
+                for problem, given in zip(self._problems, self.given, strict=True)]  # fmt: skip
 
     @staticmethod
     def _errors(compiled: Any, given: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> int:
@@ -87,28 +86,29 @@ def train(
     """Trains to the config's end, or to step `until`; goes on with what is in `folder`."""
     lessons, state, device = _begun(config, folder)
     last = config.steps if until is None else min(until, config.steps)
-    if state.step < last:
+    if state.step < last or _is_due(config, state):
         held_out = HeldOut(lessons, config)
-        log = SummaryWriter(str(folder / LOG), purge_step=state.step)
-        kept = mark = time.monotonic()
+        log = SummaryWriter(str(folder / LOG), purge_step=state.step + 1)
         batches = lessons.from_(state.step)
         try:
-            for batch in itertools.islice(batches, last - state.step):
-                _learn(state, batch, device)
-                state.seconds += time.monotonic() - mark
-                on_step(state.step / config.steps, _words(state))
-                if _is_due(config, state.step):
+            kept = time.monotonic()
+            while True:
+                if _is_due(config, state):
                     _judge(config, state, held_out)
                     _log(log, state)
                     on_judged(_trained(config, lessons, state))
+                if state.step >= last:
+                    break
+                _learn(state, batches, device)
+                on_step(state.step / config.steps, _words(state))
                 if time.monotonic() - kept > _KEEP_EVERY_S:
                     state.save(folder / STATE)
                     kept = time.monotonic()
-                mark = time.monotonic()
         finally:
             batches.close()
             log.close()
-            state.save(folder / STATE)
+            if state.is_whole:
+                state.save(folder / STATE)
     return _trained(config, lessons, state)
 
 
@@ -132,12 +132,15 @@ def _begun(config: TrainingConfig, folder: pathlib.Path) -> tuple[Lessons, Train
     return lessons, state, device
 
 
-def _learn(state: TrainingState, batch: Batch, device: str) -> None:
-    given = on_device(batch, device)
+def _learn(state: TrainingState, batches: Iterator[Batch], device: str) -> None:
+    """From the next batch; the time includes what it is waited for."""
+    begun = time.monotonic()
+    given = on_device(next(batches), device)
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
         loss: Tensor = state.network.loss(given)  # type: ignore[operator]
     loss.backward()
     state.descend(float(loss.detach()))
+    state.seconds += time.monotonic() - begun
 
 
 def _words(state: TrainingState) -> str:
@@ -155,10 +158,11 @@ def on_device(batch: Mapping[str, NDArray[Any]], device: str) -> dict[str, Tenso
             for name, value in batch.items()}  # fmt: skip
 
 
-def _is_due(config: TrainingConfig, step: int) -> bool:
-    """Whether a judgement comes after this step: at the end, too."""
+def _is_due(config: TrainingConfig, state: TrainingState) -> bool:
+    """Whether this step is to be judged, as the first and the last are, and was not yet."""
     every = max(1, config.held_out.every // config.batch)
-    return step % every == 0 or step == config.steps
+    is_one = state.step % every == 0 or state.step == config.steps
+    return is_one and not (state.judgements and state.judgements[-1].step == state.step)
 
 
 def _log(log: SummaryWriter, state: TrainingState) -> None:
@@ -170,8 +174,7 @@ def _log(log: SummaryWriter, state: TrainingState) -> None:
 
 def _judge(config: TrainingConfig, state: TrainingState, held_out: HeldOut) -> None:
     errors = {**held_out.errors, OURS: held_out.judged(state.average)}
-    state.judgements.append(Judgement(
+    state.judge(Judgement(
         step=state.step, examples=state.step * config.batch, seconds=state.seconds,
         loss=state.loss, shots=held_out.shots, errors=errors,
     ))  # fmt: skip
-    state.forget_losses()

@@ -11,6 +11,8 @@ from decoders.evaluate_config import CodeRecipe, Recipe, listed, swept
 from decoders.neural.architectures import Architecture
 from decoders.noise import NoiseModel
 
+MAY_CHANGE = ("title", "workers", "threads", "device")  # keys, where a training goes on
+
 
 class OptimiserRecipe(Recipe):
     """AdamW, with a rate that rises at first and then falls as a cosine."""

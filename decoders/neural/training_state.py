@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from decoders.neural.decoder_file import Judgement
-from decoders.neural.training_config import TrainingConfig
+from decoders.neural.training_config import MAY_CHANGE, TrainingConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
 
@@ -29,8 +30,10 @@ class TrainingState:
         self._optimiser = torch.optim.AdamW(
             network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
         )
+        self._fill_optimiser()
         self.step = 0
         self.seconds = 0.0
+        self.is_whole = True  # not amid a step
         self.judgements: list[Judgement] = []
         self._losses = (0.0, 0)  # sum and number since the last judgement
 
@@ -39,34 +42,38 @@ class TrainingState:
         """The mean since the last judgement, in nats."""
         return self._losses[0] / max(1, self._losses[1])
 
-    def forget_losses(self) -> None:
-        """Begins the mean anew."""
-        self._losses = (0.0, 0)
-
     def descend(self, loss: float) -> None:
         """One step along the gradients that are there, of such a loss."""
-        self._losses = (self._losses[0] + loss, self._losses[1] + 1)
         recipe = self._config.optimiser
+        self.is_whole = False
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         for group in self._optimiser.param_groups:
             group["lr"] = recipe.rate * self._share()
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         self.step += 1
+        self._losses = (self._losses[0] + loss, self._losses[1] + 1)
         keep = min(recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, now in zip(self._averaged(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
+        self.is_whole = True
+
+    def judge(self, judgement: Judgement) -> None:
+        """Keeps it, and begins the mean loss anew."""
+        self.judgements.append(judgement)
+        self._losses = (0.0, 0)
 
     def save(self, path: pathlib.Path) -> None:
         """A kill at any moment leaves the file as it was, or as it is now."""
         words = {
+            "config": self._identity(),
             "step": self.step,
             "seconds": self.seconds,
             "judgements": [one.model_dump() for one in self.judgements],
             "losses": self._losses,
         }
-        beside = path.with_suffix(".part")
+        beside = path.with_name(f"{path.name}.part")
         save_file(self._tensors(), beside, metadata={"state": json.dumps(words)})
         os.replace(beside, path)
 
@@ -76,9 +83,12 @@ class TrainingState:
             with safe_open(path, framework="pt") as file:
                 words = json.loads(file.metadata()["state"])
                 kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a training's state: {error}") from None
-        self._fill_optimiser()
+        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{path}: not a training's state ({error}): remove it to begin anew"
+            ) from None
+        if words.get("config") != self._identity():
+            raise ValueError(f"{path}: the state of another config's training: take a new folder")
         mine = self._tensors()
         if {name: one.shape for name, one in kept.items()} != {
             name: one.shape for name, one in mine.items()
@@ -90,6 +100,10 @@ class TrainingState:
         self.step, self.seconds = words["step"], words["seconds"]
         self.judgements = [Judgement(**one) for one in words["judgements"]]
         self._losses = words["losses"][0], words["losses"][1]
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a training to go on."""
+        return self._config.model_dump(mode="json", exclude=set(MAY_CHANGE))
 
     def _share(self) -> float:
         """Of the highest learning rate, at this step."""
@@ -116,7 +130,6 @@ class TrainingState:
         for name, value in self.network.named_parameters():
             found[f"network.{name}"] = value.data
             for moment in _MOMENTS:
-                if value in self._optimiser.state:
-                    found[f"optimiser.{moment}.{name}"] = self._optimiser.state[value][moment]
+                found[f"optimiser.{moment}.{name}"] = self._optimiser.state[value][moment]
         found |= {f"average.{name}": value.data for name, value in self.average.named_parameters()}
         return found

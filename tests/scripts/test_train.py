@@ -40,11 +40,14 @@ def test_a_run_leaves_a_decoder_that_decodes(capsys: pytest.CaptureFixture[str])
     assert found["decoder"] == "run/decoder.safetensors"
     judged = found["judgements"]
     assert isinstance(judged, list)
-    assert [one["examples"] for one in judged] == [128, 256]
+    assert [one["examples"] for one in judged] == [0, 128, 256]
     assert set(judged[0]["errors"]) == {"pymatching", "pymatching-correlated", "this one"}
     card = pathlib.Path("run/model_card.md").read_text()
     assert f"| **this one** | {judged[-1]['errors']['this one']:,} |" in card
-    assert "rotated-surface, distance 3, 3 rounds, Z basis; depolarizing p = 0.005" in card
+    assert (
+        "rotated-surface, distance 3, 3 rounds, Z basis; depolarizing, idle = tick, p = 0.005"
+        in card
+    )
     assert list(pathlib.Path("run/tensorboard").glob("events.*"))
     compared = ["compare", "--code", "rotated-surface", "--distance", "3", "--noise",
                 "depolarizing", "--p", "0.005", "--shots", "2000", "--seed", "7",
@@ -99,6 +102,7 @@ def test_the_users_own_circuit(capsys: pytest.CaptureFixture[str]) -> None:
         (["small.toml", "--set", "code.name=rotated"], "rotated-surface"),
         (["small.toml", "--set", "examples=0"], "examples"),
         (["no.toml"], "no.toml"),
+        (["small.toml", "--set", "device=cuda"], "torch sees no GPU here"),
     ],
 )
 def test_what_cannot_be_trained_is_said_before_a_file_is_written(

@@ -83,7 +83,7 @@ def test_the_header_says_what_it_was_made_for(kept: pathlib.Path) -> None:
     assert {header.kinds[kind].flipped for kind, _, _ in one.flipping} == {(0,)}
     assert header.budget.examples == 256
     assert (header.budget.machine, header.commit) == ("a test", "abc")
-    (judged,) = header.judgements
+    _, judged = header.judgements
     assert judged.shots == 500
     assert set(judged.errors) == {"pymatching", "pymatching-correlated", "this one"}
     assert header.config == trained().config

@@ -250,7 +250,7 @@ def test_taught_briefly_it_takes_most_events_and_errs_no_more_than_matching() ->
     assert lost - won < 4 * np.sqrt(lost + won)
     # It is not more sure than it may be, by a percent at most.
     some = slice(0, 4000)
-    chances = 1 / (1 + np.exp(-decoder.odds(drawn.events[some]).astype(float)))
+    chances = 1 / (1 + np.exp(-decoder.edge_odds(drawn.events[some]).astype(float)))
     sure = chances > 0.9
     assert sure.sum() > 3000
     assert chances[sure].mean() - 0.01 < drawn.edges[some][sure].mean() < 1

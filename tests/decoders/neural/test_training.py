@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stim
 import torch
 
 from decoders.baselines.ensemble import EnsembleMatching
 from decoders.neural.lessons import Lessons
 from decoders.neural.training import OURS, RIVALS, STATE, HeldOut, Trained, on_device, train
 from decoders.neural.training_config import TrainingConfig
+from decoders.neural.training_state import TrainingState
 from decoders.shots import NumberedShots
 
 SMALL: dict[str, Any] = {
@@ -78,6 +80,7 @@ _KILLED = """
 import pathlib, sys
 from decoders.neural import training
 from decoders.neural.training_config import TrainingConfig
+from decoders.neural.training_state import TrainingState
 if __name__ == "__main__":
     training._KEEP_EVERY_S = 0.0
     config = TrainingConfig.model_validate_json(sys.argv[1])
@@ -122,9 +125,7 @@ def test_who_draws_makes_no_difference_and_no_batch_comes_twice() -> None:
     for one, other in zip(alone[3:], helped, strict=True):
         for name, value in one.items():
             np.testing.assert_array_equal(value, other[name])
-    seen = {batch["edges"].tobytes() for batch in alone}
-    seen |= {Lessons(config(), rank=1, world=2).batch(k)["edges"].tobytes() for k in range(10)}
-    assert len(seen) == 20
+    assert len({batch["edges"].tobytes() for batch in alone}) == 10
     assert {len(batch["kept"]) for batch in alone} == {64}
 
 
@@ -201,9 +202,91 @@ def test_it_learns_what_one_matching_leaves_out(tmp_path: pathlib.Path, kind: st
     assert last.errors[OURS] < last.errors[RIVALS[0]]
 
 
+def marked(events: np.ndarray) -> set[bytes]:
+    """Shots of so many events that no two are alike by chance."""
+    flat = events.reshape(len(events), -1).astype(bool)
+    return {one.tobytes() for one in flat if one.sum() >= 8}
+
+
 def test_held_out_shots_are_never_drawn() -> None:
-    given = config()
+    given = config(noise={"kind": "depolarizing", "p": [0.03]}, held_out={"shots": 20_000})
     lessons = Lessons(given)
-    held_out = HeldOut(lessons, given)
-    assert held_out.shots == 2_000
-    assert set(held_out.errors) == set(RIVALS)
+    kept = HeldOut(lessons, given).given[0][0]
+    (problem,) = lessons.problems
+    unpacked = np.unpackbits(kept, axis=1, count=problem.graph.detectors, bitorder="little")
+    held_out = marked(problem.lattice.with_events(unpacked.astype(bool)))
+    drawn = [marked(lessons.batch(number)["events"]) for number in range(60)]
+    assert len(held_out) > 2_000
+    assert sum(map(len, drawn)) > 500
+    assert len(set.union(*drawn)) > 0.99 * sum(map(len, drawn))
+    assert len(held_out & set.union(*drawn)) < 0.01 * sum(map(len, drawn))
+
+
+@pytest.mark.parametrize("broken", ["_averaged", "judged", "batch"])
+def test_stopped_amid_anything_it_goes_on_to_the_same(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Ctrl-C amid a step, amid a judgement, and before there is a first batch."""
+    given = config()
+    whole = train(given, tmp_path / "whole")
+    owner = {"_averaged": TrainingState, "judged": HeldOut, "batch": Lessons}[broken]
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, broken, stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(given, tmp_path / "parts")
+    parts = train(given, tmp_path / "parts")
+    assert same(weights(whole), weights(parts))
+    told = [[one.model_dump(exclude={"seconds"}) for one in trained.judgements]
+            for trained in (whole, parts)]  # fmt: skip
+    assert told[0] == told[1]
+    assert [one.step for one in parts.judgements] == [0, 5, 10]
+
+
+def test_another_configs_state_is_refused(tmp_path: pathlib.Path) -> None:
+    train(config(), tmp_path, until=2)
+    with pytest.raises(ValueError, match="another config's training: take a new folder"):
+        train(config(seed=2), tmp_path)
+    assert train(config(workers=1, title="with help"), tmp_path, until=3).step == 3
+
+
+def own(folder: pathlib.Path, *texts: str) -> dict[str, Any]:
+    """The user's own circuits."""
+    paths = [folder / f"{number}.stim" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return {"code": None, "noise": (), "circuits": paths}
+
+
+def repetition(distance: int, p: float) -> str:
+    return str(stim.Circuit.generated(
+        "repetition_code:memory", distance=distance, rounds=3, before_round_data_depolarization=p,
+        before_measure_flip_probability=p,
+    ))  # fmt: skip
+
+
+def test_examples_are_of_all_observables(tmp_path: pathlib.Path) -> None:
+    """Two repetition codes beside each other, the second of which is twice as often open."""
+    first, second = repetition(3, 0.04), repetition(3, 0.06).replace("(0)", "(1)")
+    given = config(**own(tmp_path, f"{first}\n{second}"), batch=128)
+    (problem,) = Lessons(given).problems
+    batch = Lessons(given).batch(0)
+    difference = np.abs(batch["edges"][:, : len(problem.lattice.kinds)]).sum(axis=(0, 2, 3, 4))
+    flipping = [kind.flipped for kind in problem.lattice.kinds]
+    shares = [difference[[flipped == (one,) for flipped in flipping]].sum() for one in (0, 1)]
+    assert 0.2 < shares[0] / shares[1] < 1
+
+
+def test_what_cannot_be_trained_on_is_refused(tmp_path: pathlib.Path) -> None:
+    layered = repetition(3, 0.05).replace("DETECTOR(1, ", "DETECTOR(3, ")
+    with pytest.raises(ValueError, match="up to 2 detectors share a place"):
+        Lessons(config(**own(tmp_path, repetition(3, 0.05), layered)))
+    two = own(tmp_path, f"{repetition(3, 0.05)}\n{repetition(3, 0.05).replace('(0)', '(1)')}")
+    with pytest.raises(ValueError, match=r"set network\.members = 4"):
+        Lessons(config(**two, network=RECURRENT))
+    silent = config(**own(tmp_path, repetition(9, 1e-6)))
+    with pytest.raises(ValueError, match="leaves 0 open, fewer than a batch of 64"):
+        Lessons(silent).batch(0)
