@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -17,10 +17,10 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def swept(table: Any) -> Any:
+def _swept(table: Any) -> Any:
     """A noise table with lists in it stands for every combination of their values."""
     if isinstance(table, list | tuple):
-        return [one for entry in table for one in (swept(entry) if entry else [entry])]
+        return [one for entry in table for one in (_swept(entry) if entry else [entry])]
     if isinstance(table, str):
         raise ValueError(f"expected a table, such as kind = '{table}', p = 0.005")
     if not isinstance(table, dict):
@@ -65,23 +65,28 @@ class CodeRecipe(Recipe):
         return list(dict.fromkeys(distance if r == "distance" else r for r in self.rounds))
 
 
-class Sources(Protocol):
-    """A recipe that says which circuits: a named code's or the user's own, and their noise."""
+class Sources(Recipe):
+    """Which circuits: a named code's or the user's own, and their noise."""
 
-    @property
-    def code(self) -> CodeRecipe | None:
-        """A named code, if `circuits` are not given."""
-        ...
+    code: CodeRecipe | None = Field(default=None, description="A named code; or give `circuits`.")
+    circuits: Annotated[tuple[pathlib.Path, ...], BeforeValidator(listed)] = Field(
+        default=(), description="Your own .stim files (paths from the working folder)."
+    )
+    noise: Annotated[tuple[NoiseModel, ...], BeforeValidator(_swept)] = Field(
+        default=(),
+        description="A noise model; a list in place of a value sweeps it. "
+        "Without it the circuits' own noise counts.",
+    )
 
-    @property
-    def circuits(self) -> tuple[pathlib.Path, ...]:
-        """The user's own files."""
-        ...
-
-    @property
-    def noise(self) -> tuple[NoiseModel, ...]:
-        """Each of them, on each circuit."""
-        ...
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.code is None) == (not self.circuits):
+            raise ValueError("give either a [code] table or `circuits`, and not both")
+        if self.code is not None and not self.noise:
+            raise ValueError(
+                "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
+            )
+        return self
 
 
 class StopRecipe(Recipe):
@@ -107,20 +112,11 @@ class RareRecipe(RareSettings):
     )
 
 
-class EvaluateConfig(Recipe):
+class EvaluateConfig(Sources):
     """A sweep: every circuit with every noise and every decoder."""
 
     title: str = Field(default="Logical error rates", description="Stands above the pictures.")
     seed: int = Field(default=1, ge=0, lt=2**63, description="The same seed gives the same shots.")
-    code: CodeRecipe | None = Field(default=None, description="A named code; or give `circuits`.")
-    circuits: Annotated[tuple[pathlib.Path, ...], BeforeValidator(listed)] = Field(
-        default=(), description="Your own .stim files (paths from the working folder)."
-    )
-    noise: Annotated[tuple[NoiseModel, ...], BeforeValidator(swept)] = Field(
-        default=(),
-        description="A noise model; a list in place of a value sweeps it. "
-        "Without it the circuits' own noise counts.",
-    )
     decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         default=("pymatching", "pymatching-correlated"),
         min_length=1,
@@ -145,13 +141,7 @@ class EvaluateConfig(Recipe):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> EvaluateConfig:
-        if (self.code is None) == (not self.circuits):
-            raise ValueError("give either a [code] table or `circuits`, and not both")
-        if self.code is not None and not self.noise:
-            raise ValueError(
-                "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
-            )
+    def _can_have_a_threshold(self) -> Self:
         if self.threshold and self.code is None:
             raise ValueError("a threshold needs a [code] with two or more distances")
         return self

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from scripts.options import add_overrides
+
 if TYPE_CHECKING:
     from calib.campaign import Campaign, CampaignConfig
     from calib.judge import GateError
@@ -35,14 +37,7 @@ _MAY_CHANGE = ("title", "hours", "every_minutes")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("config", type=pathlib.Path, help="a .toml file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="another value for a key, e.g. device.seed=7 (repeatable)",
-    )
+    add_overrides(parser, "device.seed=7")
     parser.add_argument("--agent", action="append", default=[], metavar="NAME_OR_FOLDER",
                         dest="agents", help="a trained agent in place of experiments: pulse or "
                         "cz, or the folder of one of yours (repeatable)")  # fmt: skip

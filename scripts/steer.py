@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scripts.options import add_overrides
+
 if TYPE_CHECKING:
     from envs.agents.steerers.course import Course, SteerConfig
 
@@ -41,14 +43,7 @@ the runs: `syndrift steer RUN/config.toml --out RUN`.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("config", type=pathlib.Path, help="a .toml file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="another value for a key, e.g. steerer.kind=spsa (repeatable)",
-    )
+    add_overrides(parser, "steerer.kind=spsa")
     parser.add_argument("--seed", type=int, help="same as --set seed=SEED")
     parser.add_argument("--over", action="append", default=[], metavar="KEY=V1,V2,...",
                         help="the same run at each of these values, in one table and two "

@@ -7,6 +7,8 @@ import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from scripts.options import add_overrides
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -33,14 +35,7 @@ DECODER, CARD, RESULT = "decoder.safetensors", "model_card.md", "training.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("config", type=pathlib.Path, nargs="?", help="a .toml file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="another value for a key, e.g. noise.p=0.004 (repeatable)",
-    )
+    add_overrides(parser, "noise.p=0.004")
     parser.add_argument("--seed", type=int, help="same as --set seed=SEED")
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--resume", type=pathlib.Path, metavar="RUN", help="go on with this run")

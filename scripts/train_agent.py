@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from scripts.options import add_overrides
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -33,14 +35,7 @@ falls anew from where these put it.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("config", type=pathlib.Path, help="a .toml file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="another value for a key, e.g. algorithm.gamma=0.9 (repeatable)",
-    )
+    add_overrides(parser, "algorithm.gamma=0.9")
     parser.add_argument("--seed", type=int, help="same as --set seed=SEED")
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="only go on with what is there")

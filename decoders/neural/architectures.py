@@ -14,22 +14,21 @@ from decoders.neural.predecoder_recipe import PreDecoder
 if TYPE_CHECKING:
     from torch import nn
 
+    from decoders.neural.learner import Learner
     from decoders.neural.problem import Problem
-    from decoders.neural.sight import Sight
+    from decoders.neural.sight import MatchingSight
 
 
-class Residual(Recipe):
-    """Convolutions in space and time on what an ensemble of matchings answers."""
+class Corrector(Recipe):
+    """What those networks share that correct the odds of matching."""
 
-    kind: Literal["residual"] = "residual"
-    members: int = Field(default=16, ge=1, le=256, description="Matchings in the ensemble.")
+    members: int = Field(default=4, ge=0, le=256, description="Matchings in the ensemble, if any.")
     unsure: float = Field(
         default=6.0, gt=0, description="Shots whose gap by plain matching is larger are sure."
     )
     channels: int = Field(default=24, ge=1, description="Features at each place.")
-    depth: int = Field(default=3, ge=1, description="Convolutions one after another.")
 
-    def sight(self, problem: Problem, sampled: stim.Circuit | None = None) -> Sight:
+    def sight(self, problem: Problem, sampled: stim.Circuit | None = None) -> MatchingSight:
         """What it sees, of shots of the circuit `sampled` where there are any to draw."""
         from decoders.neural.sight import MatchingSight
 
@@ -44,29 +43,34 @@ class Residual(Recipe):
             "detectors flips: set network.members = 4"
         )
 
-    def network(self, kinds: int, layers: int) -> nn.Module:
+    def decoder(self, network: nn.Module, problem: Problem) -> sinter.CompiledDecoder:
+        """Decodes shots of the problem with a trained network."""
+        from decoders.neural.correcting import CompiledCorrection
+
+        return CompiledCorrection(self.sight(problem), network)
+
+
+class Residual(Corrector):
+    """Convolutions in space and time on what an ensemble of matchings answers."""
+
+    kind: Literal["residual"] = "residual"
+    members: int = Field(default=16, ge=1, le=256, description="Matchings in the ensemble.")
+    depth: int = Field(default=3, ge=1, description="Convolutions one after another.")
+
+    def network(self, kinds: int, layers: int) -> Learner:
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.networks import Convolution, Corrected
 
         return Corrected(Convolution(3 * kinds + layers, self.channels, self.depth), scalars=3)
 
-    def decoder(self, network: nn.Module, problem: Problem) -> sinter.CompiledDecoder:
-        """Decodes shots of the problem with a trained network."""
-        from decoders.neural.correcting import CompiledCorrection
-        from decoders.neural.sight import MatchingSight
 
-        sight = MatchingSight(problem, None, members=self.members, unsure=self.unsure)
-        return CompiledCorrection(sight, network)
-
-
-class Recurrent(Residual):
+class Recurrent(Corrector):
     """A memory that takes a round at a time, for any number of rounds."""
 
-    kind: Literal["recurrent"] = "recurrent"  # type: ignore[assignment]
-    members: int = Field(default=4, ge=0, le=256, description="Matchings in the ensemble, if any.")
+    kind: Literal["recurrent"] = "recurrent"
     depth: int = Field(default=2, ge=1, description="Convolutions that read the memory.")
 
-    def network(self, kinds: int, layers: int) -> nn.Module:
+    def network(self, kinds: int, layers: int) -> Learner:
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.networks import Corrected, Recurrence
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from decoders.neural.training import Trained
 
 FORMAT = 1
+OURS = "this one"  # the trained decoder's name in judgements
 _KEY = "syndrift"  # the only one: safetensors writes several in no fixed order
 _PACKAGES = ("syndrift", "torch", "numpy", "stim", "pymatching", "safetensors")
 
@@ -140,7 +141,7 @@ def read_decoder(path: pathlib.Path) -> DecoderFile:
         path,
         lambda file: (
             _header(path, file.metadata()),
-            {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+            {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118 it is no mapping
         ),
     )
     if _digest(weights) != header.sha256:

@@ -99,10 +99,10 @@ class Lattice(NamedTuple):
         return found.reshape(len(values), *shape)
 
 
-def coordinates_of(circuit: stim.Circuit) -> dict[int, list[float]]:
+def coordinates_of(source: stim.Circuit | stim.DetectorErrorModel) -> dict[int, list[float]]:
     """Of all detectors; empty lists where a detector has none."""
-    known = circuit.get_detector_coordinates()
-    return {number: list(known.get(number, [])) for number in range(circuit.num_detectors)}
+    known = source.get_detector_coordinates()
+    return {number: list(known.get(number, [])) for number in range(source.num_detectors)}
 
 
 def _place(coordinates: Sequence[float]) -> tuple[float, float, float]:

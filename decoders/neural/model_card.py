@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import collections
 
-from decoders.neural.decoder_file import Header, Judgement
+from decoders.neural.decoder_file import OURS, Header, Judgement
 from decoders.neural.fit import limits
 from decoders.statistics import binomial_interval
-
-_OURS = "this one"
 
 
 def model_card(header: Header) -> str:
     """The card as Markdown: every figure in it comes from the file's header."""
     import tomli_w
 
-    config, budget = header.config, header.budget
+    config = header.config
     recipe = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).rstrip()
-    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
-    share = budget.examples / config.examples
     return "\n".join([
         f"# {config.title}",
         "",
@@ -42,16 +38,25 @@ def model_card(header: Header) -> str:
         "",
         "## How it was trained",
         "",
-        f"- {budget.examples:,} examples ({share:.0%} of what its recipe asks for), "
-        f"in {_duration(budget.seconds)} on {budget.machine or 'an unknown machine'}",
-        f"- seed {config.seed}; held-out shots were never trained on and chose nothing",
-        f"- commit {header.commit or 'unknown'}; {versions}",
+        *_origin(header),
         "",
         "```toml",
         recipe,
         "```",
         "",
     ])  # fmt: skip
+
+
+def _origin(header: Header) -> list[str]:
+    config, budget = header.config, header.budget
+    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    share = budget.examples / config.examples
+    return [
+        f"- {budget.examples:,} examples ({share:.0%} of what its recipe asks for), "
+        f"in {_duration(budget.seconds)} on {budget.machine or 'an unknown machine'}",
+        f"- seed {config.seed}; held-out shots were never trained on and chose nothing",
+        f"- commit {header.commit or 'unknown'}; {versions}",
+    ]
 
 
 def _duration(seconds: float) -> str:
@@ -86,7 +91,7 @@ def _judgements(judgements: tuple[Judgement, ...]) -> list[str]:
     if not judgements:
         return ["It was not judged yet."]
     last = judgements[-1]
-    untrained = [one.errors[_OURS] for one in judgements if not one.step]
+    untrained = [one.errors[OURS] for one in judgements if not one.step]
     begun = f"; untrained it has {untrained[0]:,} errors" if untrained else ""
     lines = [
         f"After {last.examples:,} examples, on {last.shots:,} held-out shots of all these circuits "
@@ -97,7 +102,7 @@ def _judgements(judgements: tuple[Judgement, ...]) -> list[str]:
     ]
     for name, errors in last.errors.items():
         low, high = binomial_interval(errors, last.shots)
-        shown = "**this one**" if name == _OURS else name
+        shown = "**this one**" if name == OURS else name
         lines.append(
             f"| {shown} | {errors:,} | {errors / last.shots:.3e} [{low:.2e}, {high:.2e}] |"
         )

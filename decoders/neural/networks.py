@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, gelu
 
+from decoders.neural.learner import Learner, starting_at
 
-class Corrected(nn.Module):
+
+class Corrected(Learner):
     """Odds ln P(kept) / P(flipped), [M]: a mixture of the scalars [M, S], and a correction to it.
 
     Exchanging the values of the observable turns the sign of what it says: it compares the answers
@@ -46,7 +48,7 @@ class Convolution(nn.Module):
         self.first = nn.Conv3d(inputs, channels, 3, padding=1)
         self.blocks = nn.ModuleList(nn.Conv3d(channels, channels, 3, padding=1)
                                     for _ in range(depth - 1))  # fmt: skip
-        self.last = _silent(nn.Conv3d(channels, 1, 1))
+        self.last = starting_at(nn.Conv3d(channels, 1, 1), 0.0)
 
     def forward(self, seen: Tensor) -> Tensor:
         """[M, C, T, Y, X] -> [M]."""
@@ -71,7 +73,7 @@ class Recurrence(nn.Module):
         self.blocks = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1)
                                     for _ in range(depth - 1))  # fmt: skip
         self.norms = nn.ModuleList(ChannelNorm(channels) for _ in range(depth))
-        self.last = _silent(nn.Conv2d(channels, 1, 1))
+        self.last = starting_at(nn.Conv2d(channels, 1, 1), 0.0)
 
     def forward(self, seen: Tensor) -> Tensor:
         """[M, C, T, Y, X] -> [M]."""
@@ -104,11 +106,3 @@ class ChannelNorm(nn.Module):
         spread = torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + 1e-5)
         shape = (-1, *([1] * (hidden.dim() - 2)))
         return centred * spread * self.scale.reshape(shape) + self.shift.reshape(shape)
-
-
-def _silent(layer: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:
-    """Says nothing until it is trained, so that a network begins where matching is."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer

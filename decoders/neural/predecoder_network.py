@@ -5,10 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu
 
+from decoders.neural.learner import Learner, starting_at
+
 _RARE = -4.0  # ln odds of an edge about which nothing is known yet
 
 
-class EdgeNetwork(nn.Module):
+class EdgeNetwork(Learner):
     """Convolutions over space and time: what is said of an edge hangs on `depth` steps around it.
 
     No layer looks at the size of the grid, so that one set of weights serves every distance. What
@@ -21,9 +23,7 @@ class EdgeNetwork(nn.Module):
         self.first = nn.Conv3d(layers, channels, 3, padding=1, bias=False)
         self.blocks = nn.ModuleList(nn.Conv3d(channels, channels, 3, padding=1)
                                     for _ in range(depth - 1))  # fmt: skip
-        self.last = nn.Conv3d(channels, kinds, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.constant_(self.last.bias, _RARE)  # type: ignore[arg-type]
+        self.last = starting_at(nn.Conv3d(channels, kinds, 1), _RARE)
 
     def forward(self, events: Tensor, weights: Tensor) -> Tensor:
         """ln odds of edges [N, K, T, Y, X], of events [N, L, T, Y, X], weights [1, K, T, Y, X]."""

@@ -13,6 +13,7 @@ from decoders.evaluate_config import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from decoders.neural.learner import Learner
     from decoders.neural.problem import Problem
     from decoders.neural.sight import Sight
 
@@ -43,7 +44,7 @@ class PreDecoder(Recipe):
         """Why it cannot be trained on the problem: it always can."""
         return None
 
-    def network(self, kinds: int, layers: int) -> nn.Module:
+    def network(self, kinds: int, layers: int) -> Learner:
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.predecoder_network import EdgeNetwork
 

@@ -9,7 +9,7 @@ import numpy as np
 import stim
 
 from decoders.fault_graph import FaultGraph
-from decoders.neural.lattice import Grid, Kind, Lattice
+from decoders.neural.lattice import Grid, Kind, Lattice, coordinates_of
 
 _USUAL_WEIGHT = 5.0  # of an edge, ln((1 - p) / p): networks see weights around 1
 
@@ -31,9 +31,7 @@ class Problem(NamedTuple):
         (1, 3, 1, 2)
         """
         graph = FaultGraph.of(model)
-        known = model.get_detector_coordinates()
-        coordinates = {one: list(known.get(one, [])) for one in range(model.num_detectors)}
-        lattice = Lattice.of(coordinates, graph.edges, kinds or ())
+        lattice = Lattice.of(coordinates_of(model), graph.edges, kinds or ())
         if kinds is not None and len(lattice.kinds) > len(kinds):
             strange = lattice.kinds[len(kinds)]
             raise ValueError(

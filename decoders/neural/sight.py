@@ -13,14 +13,14 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.ensemble import CompiledEnsemble, Judged
+from decoders.baselines.ensemble import EnsembleMatching
+from decoders.ensemble import Judged
 from decoders.fault_graph import Array, Bits
 from decoders.neural.problem import Problem
 
 Batch = Mapping[str, NDArray[Any]]
 """Arrays by name, with an example a row; "weights" has one row for all."""
 
-_SPREAD = 0.8  # of the ensemble, as it is by itself
 _MOST_ODDS = 12.0
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
 _MOST_DRAWN = 2_000_000  # shots for a batch
@@ -59,9 +59,8 @@ class MatchingSight:
         self, problem: Problem, sampled: stim.Circuit | None, *, members: int, unsure: float
     ):
         self._problem, self._circuit, self._members = problem, sampled, members
-        self._ensemble = CompiledEnsemble(
-            problem.model, members=members, spread=_SPREAD, unsure=unsure
-        )
+        recipe = EnsembleMatching(members=members, unsure=unsure)
+        self._ensemble = recipe.compile_decoder_for_dem(dem=problem.model)
         self._unsure = unsure
         self._weights = problem.weights
 

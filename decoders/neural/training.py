@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from decoders.baselines import resolve_decoder
-from decoders.neural.decoder_file import Judgement
+from decoders.neural.decoder_file import OURS, Judgement
+from decoders.neural.learner import Learner
 from decoders.neural.lessons import Lessons
 from decoders.neural.sight import Batch
 from decoders.neural.training_config import TrainingConfig
@@ -25,7 +26,6 @@ from decoders.shots import NumberedShots
 
 STATE, LOG = "state.safetensors", "tensorboard"
 RIVALS = ("pymatching", "pymatching-correlated")
-OURS = "this one"
 _KEEP_EVERY_S = 120.0
 
 OnStep = Callable[[float, str], None]
@@ -36,7 +36,7 @@ class Trained(NamedTuple):
 
     config: TrainingConfig
     lessons: Lessons
-    network: nn.Module
+    network: Learner
     step: int
     judgements: tuple[Judgement, ...]
     seconds: float
@@ -137,7 +137,7 @@ def _learn(state: TrainingState, batches: Iterator[Batch], device: str) -> None:
     begun = time.monotonic()
     given = on_device(next(batches), device)
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        loss: Tensor = state.network.loss(given)  # type: ignore[operator]
+        loss = state.network.loss(given)
     loss.backward()
     state.descend(float(loss.detach()))
     state.seconds += time.monotonic() - begun

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
-from decoders.evaluate_config import CodeRecipe, Recipe, listed, swept
+from decoders.evaluate_config import Recipe, Sources
 from decoders.neural.architectures import Architecture
-from decoders.noise import NoiseModel
 
 MAY_CHANGE = ("title", "workers", "threads", "device")  # keys, where a training goes on
 
@@ -34,20 +32,11 @@ class HeldOutRecipe(Recipe):
     every: int = Field(default=100_000, ge=1, description="Examples between two judgements.")
 
 
-class TrainingConfig(Recipe):
+class TrainingConfig(Sources):
     """A network, the circuits it is trained for, and how."""
 
     title: str = Field(default="A trained decoder", description="Stands in its file.")
     seed: int = Field(default=1, ge=0, lt=2**31, description="The same seed, the same weights.")
-    code: CodeRecipe | None = Field(default=None, description="A named code; or give `circuits`.")
-    circuits: Annotated[tuple[pathlib.Path, ...], BeforeValidator(listed)] = Field(
-        default=(), description="Your own .stim files (paths from the working folder)."
-    )
-    noise: Annotated[tuple[NoiseModel, ...], BeforeValidator(swept)] = Field(
-        default=(),
-        description="A noise model; a list in place of a value sweeps it. "
-        "Without it the circuits' own noise counts.",
-    )
     network: Architecture = Field(description="What is trained, such as kind = 'residual'.")
     examples: int = Field(default=1_000_000, ge=1, description="Open shots to train on in all.")
     batch: int = Field(default=256, ge=1, description="Examples a step, all of one circuit.")
@@ -60,16 +49,6 @@ class TrainingConfig(Recipe):
     workers: int = Field(default=1, ge=0, le=256, description="Processes that draw shots.")
     threads: int | None = Field(default=None, ge=1, description="Of torch; what is left, if unset.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it trains.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> TrainingConfig:
-        if (self.code is None) == (not self.circuits):
-            raise ValueError("give either a [code] table or `circuits`, and not both")
-        if self.code is not None and not self.noise:
-            raise ValueError(
-                "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
-            )
-        return self
 
     @property
     def steps(self) -> int:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from decoders.neural.decoder_file import Judgement
+from decoders.neural.learner import Learner
 from decoders.neural.training_config import MAY_CHANGE, TrainingConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
@@ -23,7 +24,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
 class TrainingState:
     """Goes on exactly where it was kept: on a CPU, to the same weights."""
 
-    def __init__(self, config: TrainingConfig, network: nn.Module):
+    def __init__(self, config: TrainingConfig, network: Learner):
         self._config, self.network = config, network
         self.average = copy.deepcopy(network).requires_grad_(False)
         recipe = config.optimiser
@@ -82,7 +83,7 @@ class TrainingState:
         try:
             with safe_open(path, framework="pt") as file:
                 words = json.loads(file.metadata()["state"])
-                kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no mapping
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"{path}: not a training's state ({error}): remove it to begin anew"

@@ -14,6 +14,7 @@ from decoders import load_decoder
 from decoders.neural.architectures import Recurrent, Residual
 from decoders.neural.correcting import CompiledCorrection
 from decoders.neural.decoder_file import write_decoder
+from decoders.neural.networks import Corrected
 from decoders.neural.onnx_export import OnnxEngine, export_onnx, open_shots
 from decoders.neural.problem import Problem
 from decoders.neural.sight import Batch
@@ -40,15 +41,16 @@ def made(name: str, distance: int = 3) -> Case:
     problem = Problem.of(model_of(circuit_of(distance=distance)))
     torch.manual_seed(7)
     network = recipe.network(len(problem.lattice.kinds), problem.lattice.shape[0]).eval()
-    last: torch.nn.Conv3d = network.body.last  # type: ignore[union-attr, assignment]
-    torch.nn.init.normal_(last.weight)
+    assert isinstance(network, Corrected)
+    last = network.get_parameter("body.last.weight")
+    torch.nn.init.normal_(last)
     network.requires_grad_(False)
     compiled = recipe.decoder(network, problem)
     assert isinstance(compiled, CompiledCorrection)
     examples = open_shots(problem, compiled.sight)
     given = {key: torch.from_numpy(value) for key, value in examples.items()}
     # What it adds to the odds is made as large as what a trained one does.
-    last.weight /= (network(**given) - given["scalars"] @ network.mixture).square().mean().sqrt()
+    last /= (network(**given) - given["scalars"] @ network.mixture).square().mean().sqrt()
     return Case(network, compiled, examples)
 
 
@@ -138,7 +140,7 @@ def test_a_model_that_matching_leaves_nothing_open_in() -> None:
 
 def test_open_shots_are_open_and_always_the_same() -> None:
     problem = Problem.of(model_of(circuit_of()))
-    sight = RECIPES["recurrent"].decoder(made("recurrent").network, problem).sight  # type: ignore
+    sight = RECIPES["recurrent"].sight(problem)
     one, two = open_shots(problem, sight), open_shots(problem, sight)
     for name, value in one.items():
         np.testing.assert_array_equal(value, two[name])

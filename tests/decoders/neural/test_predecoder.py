@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pymatching
 import pytest
@@ -55,8 +57,8 @@ def packed(events: np.ndarray) -> np.ndarray:
 
 
 def compiled(network: nn.Module, problem: Problem, **options: float) -> CompiledPreDecoder:
-    rule = {"commit": 0.95, "likely": 0.6, "apart": 2} | options
-    return CompiledPreDecoder(network, problem, **rule)  # type: ignore[arg-type]
+    rule: dict[str, Any] = {"commit": 0.95, "likely": 0.6, "apart": 2} | options
+    return CompiledPreDecoder(network, problem, **rule)
 
 
 class Knowing(nn.Module):

@@ -19,6 +19,7 @@ from decoders.codes import memory_circuit
 from decoders.dem import checked_model
 from decoders.evaluate import evaluate
 from decoders.evaluate_config import EvaluateConfig
+from decoders.neural.correcting import CompiledCorrection
 from decoders.neural.decoder_file import Header, read_header, write_decoder
 from decoders.neural.fit import farness, misfit
 from decoders.neural.problem import Problem
@@ -54,8 +55,10 @@ def test_the_odds_are_those_of_the_training(files: pathlib.Path, kind: str) -> N
     )
     events = np.asarray(circuit.compile_detector_sampler(seed=8).sample(2000))
     mine = one.config.network.decoder(one.network, one.lessons.problems[0])
-    odds = compiled.odds(events)  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(odds, mine.odds(events))  # type: ignore[attr-defined]
+    assert isinstance(compiled, CompiledCorrection)
+    assert isinstance(mine, CompiledCorrection)
+    odds = compiled.odds(events)
+    np.testing.assert_array_equal(odds, mine.odds(events))
     assert len(np.unique(odds)) > 50
 
 

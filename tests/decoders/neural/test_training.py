@@ -196,7 +196,7 @@ def test_it_learns_what_one_matching_leaves_out(tmp_path: pathlib.Path, kind: st
     untrained = given.network.network(len(others.kinds), others.layers)
     batch = on_device(others.batch(0), "cpu")
     with torch.no_grad():
-        before, after = (one.loss(batch) for one in (untrained, trained.network))  # type: ignore[operator]
+        before, after = (one.loss(batch) for one in (untrained, trained.network))
     assert after < before - 0.007
     last = trained.judgements[-1]
     assert last.errors[OURS] < last.errors[RIVALS[0]]
