@@ -8,6 +8,7 @@ the answers with one value of the observable together against those with the oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -22,7 +23,8 @@ from decoders.fault_graph import Array, Bits, FaultGraph, edge_sets
 from decoders.recombination import Recombination, Recombined
 
 _SEED = 20_401  # of the perturbations: the same model has the same decoder
-_STAGES = ((2, 4.0), (4, 3.0))  # so many members are enough where odds, as logarithms, are beyond
+# So many members are enough where odds, as logarithms, are beyond.
+_STAGES = ((1, 5.0), (2, 4.0), (4, 3.0), (8, 1.0))
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
 
 
@@ -79,14 +81,14 @@ class CompiledEnsemble(sinter.CompiledDecoder):
         events = np.unpackbits(
             bit_packed_detection_event_data, axis=1, count=self._detectors, bitorder="little"
         ).astype(bool)
-        return np.packbits(self.odds(events) < 0, axis=1, bitorder="little")
+        return np.packbits(self.odds(events, roughly=True) < 0, axis=1, bitorder="little")
 
-    def odds(self, events: Bits) -> Array:
+    def odds(self, events: Bits, *, roughly: bool = False) -> Array:
         """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D].
 
-        Where plain matching is sure, by its weights.
+        Where plain matching is sure, by its weights; `roughly` tells no more of these than that.
         """
-        found = self.gaps(events)
+        found = self.gaps(events, roughly=roughly)
         for number, judge in enumerate(self._judges):
             unsure = np.abs(found[:, number]) <= self._unsure
             different, which = np.unique(events[unsure], axis=0, return_inverse=True)
@@ -95,19 +97,15 @@ class CompiledEnsemble(sinter.CompiledDecoder):
             found[unsure, number] = np.concatenate([*odds, []])[which]
         return found
 
-    def gaps(self, events: Bits) -> Array:
+    def gaps(self, events: Bits, *, roughly: bool = False) -> Array:
         """Of each observable, [N, O]: what plain matching's answers with its values differ by.
 
-        Zero for an observable that cannot be given a value.
+        Zero for an observable that cannot be given a value. If `roughly`, those that are known to
+        be above `unsure` without a second matching are a bound, which is as well above it.
         """
-        flips, weights = self._plain.decode_batch(events, return_weights=True)
-        found = np.zeros(flips.shape)
-        for number, judge in enumerate(self._judges):
-            if judge.can_force:
-                flip = flips[:, number].astype(bool)
-                other = judge.weights(events, ~flip)
-                found[:, number] = np.where(flip, weights - other, other - weights)
-        return found
+        enough = self._unsure if roughly else math.inf
+        found = [judge.gaps(events, self._plain, enough) for judge in self._judges]
+        return np.stack(found, axis=1) if found else np.zeros((len(events), 0))
 
     def judge(self, observable: int, events: Bits) -> Judged:
         """Odds of one observable with their reasons, of shots in which matching is not sure."""
@@ -121,7 +119,8 @@ class _Judge:
     """
 
     def __init__(self, graph: FaultGraph, observable: int, members: int, spread: float):
-        self._graph, self.can_force = graph, graph.can_force(observable)
+        self._graph, self._can_force = graph, graph.can_force(observable)
+        self._least: float | None = None
         self._observable, self._most, self._spread = observable, members, spread
         self._flips = graph.flips(observable)
         self._recombination = Recombination(graph, observable)
@@ -129,20 +128,38 @@ class _Judge:
         self._names = np.random.default_rng([_SEED, observable]).integers(
             1, 2**50, len(graph.edges)
         )
-        if self.can_force:
+        if self._can_force:
             self._plain = pymatching.Matching.from_detector_error_model(graph.forcing(observable))
-            self.can_force = self._has_both_values()
+            self._concerned = graph.concerned(observable)
+            self._least = self._least_flip()
+            self._can_force = self._least is not None
         self._members: list[pymatching.Matching] = []
 
-    def _has_both_values(self) -> bool:
-        """Whether it can flip without an event: not where events alone say if it does."""
+    def _least_flip(self) -> float | None:
+        """The least weight that flips it without an event; None if nothing does."""
+        nothing = np.zeros((1, self._graph.detectors), dtype=bool)
         try:
-            self.weights(np.zeros((1, self._graph.detectors), dtype=bool), np.ones(1, dtype=bool))
-        except ValueError:  # no perfect matching
-            return False
-        return True
+            return float(self._weights(nothing, np.ones(1, dtype=bool))[0])
+        except ValueError:  # no perfect matching: events alone say whether it flips
+            return None
 
-    def weights(self, events: Bits, flips: Bits) -> Array:
+    def gaps(self, events: Bits, plain: pymatching.Matching, enough: float) -> Array:
+        """Weight of the flipped answer less that of the kept one, [N], or a bound beyond `enough`.
+
+        Two answers differ by a flip without events, so that their weights together are not less
+        than the least of these: where one is light, the other is heavy.
+        """
+        if self._least is None:
+            return np.zeros(len(events))
+        concerned = events & self._concerned
+        flips, weights = plain.decode_batch(concerned, return_weights=True)
+        flip = flips[:, self._observable].astype(bool)
+        gaps = self._least - 2 * weights
+        near = np.flatnonzero((gaps <= enough) | (self._graph.alone.min() < 0))
+        gaps[near] = self._weights(concerned[near], ~flip[near]) - weights[near]
+        return np.where(flip, -gaps, gaps)
+
+    def _weights(self, events: Bits, flips: Bits) -> Array:
         """Of plain matching's answers with such values of the observable, [N]."""
         return self._plain.decode_batch(np.column_stack([events, flips]), return_weights=True)[1]
 
@@ -174,7 +191,7 @@ class _Judge:
     def _asked(self, members: Iterable[int], events: Bits) -> list[csr_array]:
         """The edges that members choose, for each value of the observable if it is given any."""
         given = [events]
-        if self.can_force:
+        if self._can_force:
             given = [np.column_stack([events, np.full(len(events), flip)]) for flip in (0, 1)]
         return [self._sets(number, one) for number in members for one in given]
 
@@ -189,6 +206,6 @@ class _Judge:
         rng = np.random.default_rng([_SEED, self._observable, number])
         normal = rng.normal(size=len(self._graph.faults)) * (number > 0)
         model = self._graph.labelled(
-            np.exp(self._spread * normal), self._observable if self.can_force else None
+            np.exp(self._spread * normal), self._observable if self._can_force else None
         )
         return pymatching.Matching.from_detector_error_model(model, enable_correlations=True)

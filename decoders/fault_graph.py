@@ -8,6 +8,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from decoders.dem import Mechanism, Part, mechanisms, require_graphlike
 
@@ -108,6 +109,18 @@ class FaultGraph(NamedTuple):
         """Whether no edge of two detectors flips it, so that it can be a detector itself."""
         return all(len(detectors) == 1 for detectors, flipped in self.edges
                    if observable in flipped)  # fmt: skip
+
+    def concerned(self, observable: int) -> Bits:
+        """Detectors that edges lead to from those that flip it, if no edge of two does, [D]."""
+        forced = self.detectors
+        pairs = [pair for detectors, flipped in self.edges
+                 for pair in [(*detectors, *([forced] if observable in flipped else []))]
+                 if len(pair) == 2]  # fmt: skip
+        joined = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        shape = (forced + 1, forced + 1)
+        links = coo_array((np.ones(len(joined), dtype=np.int8), tuple(joined.T)), shape)
+        groups = connected_components(links, directed=False)[1]
+        return groups[:forced] == groups[forced]
 
     def flips(self, observable: int) -> NDArray[np.int64]:
         """Which edges flip it, [E]."""

@@ -37,17 +37,20 @@ class CompiledCorrection(sinter.CompiledDecoder):
         events = np.unpackbits(
             bit_packed_detection_event_data, axis=1, count=self.sight.detectors, bitorder="little"
         ).astype(bool)
-        return np.packbits(self.odds(events) < 0, axis=1, bitorder="little")
+        return np.packbits(self.odds(events, roughly=True) < 0, axis=1, bitorder="little")
 
-    def odds(self, events: Bits) -> Array:
-        """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D]."""
+    def odds(self, events: Bits, *, roughly: bool = False) -> Array:
+        """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D].
+
+        Of shots of which plain matching is sure, `roughly` tells no more than that.
+        """
         detectors = self.sight.detectors
         if events.ndim != 2 or events.shape[1] != detectors:
             raise ValueError(
                 f"expected events as bool [shots, {detectors}], not packed, got {events.shape}: "
                 "unpack them with np.unpackbits(events, axis=1, count=..., bitorder='little')"
             )
-        seen = self.sight.look(events)
+        seen = self.sight.look(events, roughly=roughly)
         odds = seen.odds.copy()
         for at in range(0, len(seen.shots), _AT_ONCE):
             some = slice(at, at + _AT_ONCE)

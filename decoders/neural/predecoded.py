@@ -9,30 +9,33 @@ import pymatching
 import sinter
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 from decoders.fault_graph import Bits
-from decoders.neural.predecoding import counts, ends_of, parities, reach_of
+from decoders.neural.predecoding import ends_of, parities
 from decoders.neural.problem import Problem
 
 _PLACES = 100_000  # of all shots that the network sees together
 
 
 class CompiledPreDecoder(sinter.CompiledDecoder):
-    """Takes edges that are in error with probability `commit` or more, and matches what is left.
+    """Takes edges that matching would, as far as the network is sure of them, and matches the rest.
 
-    Less likely ones, of `likely` or more, are taken too where together they explain all events up
-    to `apart` edges away: nothing is left there that could have spoken against them.
+    Edges of a probability of `possible` or more join detectors to clusters. Where those more likely
+    than not explain all events of a cluster, they are taken; elsewhere those of `commit` or more.
     """
 
     def __init__(
-        self, network: nn.Module, problem: Problem, *, commit: float, likely: float,
-        apart: int, correlated: bool = False,
+        self, network: nn.Module, problem: Problem, *, commit: float, possible: float,
+        correlated: bool = False,
     ):  # fmt: skip
         self._network, self._problem, self._correlated = network, problem, correlated
-        self._commit, self._likely = (math.log(one / (1 - one)) for one in (commit, likely))
+        self._commit, self._possible = (math.log(one / (1 - one)) for one in (commit, possible))
         self._ends, self._flipped = ends_of(problem)
-        self._reach = reach_of(problem, apart)
+        ends = [sorted(detectors) for detectors, _ in problem.graph.edges]
+        self._joined = np.array([(one[0], one[-1]) for one in ends], dtype=np.int64)
         self._weights = torch.from_numpy(problem.weights)
         self._edges = torch.from_numpy(problem.lattice.edges)
         self._at_once = max(1, _PLACES // math.prod(problem.lattice.shape[1:]))
@@ -65,9 +68,22 @@ class CompiledPreDecoder(sinter.CompiledDecoder):
     def taken(self, events: Bits) -> Bits:
         """Edges that are taken, [N, E], of events [N, D]."""
         odds = self.edge_odds(events)
-        likely = odds >= self._likely
-        left = events ^ parities(likely, self._ends)
-        return (odds >= self._commit) | (likely & (counts(left, self._reach) == 0))
+        likely = odds > 0
+        unexplained = events ^ parities(likely, self._ends)
+        return likely & (~self._touched(unexplained, odds) | (odds >= self._commit))
+
+    def _touched(self, events: Bits, odds: NDArray[np.float32]) -> Bits:
+        """Edges in whose clusters there are some of the events, [N, E]."""
+        nodes = events.size
+        shots, edges = np.nonzero(odds >= self._possible)
+        joined = self._joined[edges] + shots[:, None] * events.shape[1]
+        links = coo_array((np.ones(len(joined), dtype=np.int8), tuple(joined.T)), (nodes, nodes))
+        count, clusters = connected_components(links, directed=False)
+        with_events = np.zeros(count, dtype=bool)
+        with_events[clusters[np.flatnonzero(events)]] = True
+        found = np.zeros(odds.shape, dtype=bool)
+        found[shots, edges] = with_events[clusters[joined[:, 0]]]
+        return found
 
     def edge_odds(self, events: Bits) -> NDArray[np.float32]:
         """ln odds of each edge to be in error [N, E], as the network has it."""

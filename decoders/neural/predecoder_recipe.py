@@ -23,22 +23,21 @@ class PreDecoder(Recipe):
 
     kind: Literal["pre-decoder"] = "pre-decoder"
     commit: float = Field(
-        default=0.99, gt=0.5, lt=1, description="An edge this likely in error is taken anywhere."
+        default=0.995, gt=0.5, lt=1, description="An edge this likely is taken anywhere."
     )
-    likely: float = Field(
-        default=0.6, gt=0.5, lt=1,
-        description="One this likely is taken where such edges explain all events nearby.",
+    possible: float = Field(
+        default=0.003, gt=0, lt=0.5,
+        description="Edges this likely join what has to be explained together.",
     )  # fmt: skip
-    apart: int = Field(default=4, ge=0, le=8, description="Edges away that count as nearby.")
     correlated: bool = Field(default=False, description="Whether what is left has correlations.")
-    channels: int = Field(default=16, ge=1, description="Features at each place.")
-    depth: int = Field(default=4, ge=1, description="Convolutions one after another.")
+    channels: int = Field(default=32, ge=1, description="Features at each place.")
+    depth: int = Field(default=6, ge=1, description="Convolutions one after another.")
 
     def sight(self, problem: Problem, sampled: stim.Circuit | None = None) -> Sight:
-        """What it sees: shots of the error model, since a circuit does not tell its errors."""
-        from decoders.neural.predecoding import ErrorSight
+        """What it sees: shots of the error model, and the edges that matching chooses for them."""
+        from decoders.neural.predecoding import EdgeSight
 
-        return ErrorSight(problem)
+        return EdgeSight(problem)
 
     def refusal(self, problem: Problem) -> str | None:
         """Why it cannot be trained on the problem: it always can."""
@@ -55,6 +54,5 @@ class PreDecoder(Recipe):
         from decoders.neural.predecoded import CompiledPreDecoder
 
         return CompiledPreDecoder(
-            network, problem, commit=self.commit, likely=self.likely, apart=self.apart,
-            correlated=self.correlated,
-        )  # fmt: skip
+            network, problem, commit=self.commit, possible=self.possible, correlated=self.correlated
+        )

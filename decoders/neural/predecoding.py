@@ -1,8 +1,8 @@
-"""What a pre-decoder learns from: events on a grid, and the edges of the errors that made them.
+"""What a pre-decoder learns from: events on a grid, and the edges that matching chooses for them.
 
-Errors that differ by a loop of edges which flips nothing are told apart by no decoder and need not
-be. Each is written as a cheapest one that loops of up to four edges lead to, so that what a network
-is asked for does not hang on chance.
+Sets of edges that differ by a loop which flips nothing are as good as each other. Each is written
+as a cheapest one that loops of up to four edges lead to, so that what a network is asked for does
+not hang on chance.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pymatching
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from decoders.dem import Part, mechanisms
+from decoders.dem import Part
 from decoders.fault_graph import Array, Bits
 from decoders.neural.problem import Problem
 from decoders.neural.sight import Batch
@@ -31,26 +32,30 @@ _STEP = np.array([1e-4, 1.3e-5, 1.7e-6])  # of cost by place, so that no two way
 _TO_SPARE = 1e-9  # of cost: less than this is no gain
 
 
-class Errors(NamedTuple):
-    """N shots drawn: events [N, D], flips [N, O], and the edges in error [N, E]."""
+class Matched(NamedTuple):
+    """N shots drawn: events [N, D], flips [N, O], and edges that explain the events [N, E]."""
 
     events: Bits
     flips: Bits
     edges: Bits
 
 
-class ErrorSight:
-    """Draws shots of a problem's error model, and with them the errors as they happened."""
+class EdgeSight:
+    """Draws shots of a problem's error model, and correlated matching chooses edges for them.
 
-    def __init__(self, problem: Problem, *, simplest: bool = True):
-        self._problem = problem
-        edges = problem.graph.edges
-        self._parts = _incidence([m.parts for m in mechanisms(problem.model)], edges)
-        self._ways = Ways.of(problem) if simplest else None
+    These hang on the events alone, where the errors that happened do not: a network can be surer of
+    them, and correlated matching errs less than the plain one that does the rest.
+    """
+
+    def __init__(self, problem: Problem):
+        self._problem, self._ways = problem, Ways.of(problem)
+        self._matching = pymatching.Matching.from_detector_error_model(
+            problem.graph.labelled(np.ones(len(problem.graph.faults))), enable_correlations=True
+        )
 
     def draw(self, examples: int, seed: int) -> Batch:
-        """Events [N, L, T, Y, X], "edges" in error [N, K, T, Y, X], "real" where there are any."""
-        drawn, lattice = self.errors(examples, seed), self._problem.lattice
+        """Events [N, L, T, Y, X], "edges" [N, K, T, Y, X], "real" where there are any."""
+        drawn, lattice = self.matched(examples, seed), self._problem.lattice
         return {
             "events": lattice.with_events(drawn.events),
             "edges": lattice.with_edges(drawn.edges),
@@ -58,15 +63,12 @@ class ErrorSight:
             "real": lattice.with_edges(np.ones((1, len(lattice.edges)), dtype=bool)),
         }
 
-    def errors(self, shots: int, seed: int) -> Errors:
-        """Shots of that seed; edges are the simplest that make the same events and flips."""
+    def matched(self, shots: int, seed: int) -> Matched:
+        """Shots of that seed; edges are the simplest that are as good as those chosen."""
         sampler = self._problem.model.compile_sampler(seed=seed)
-        events, flips, faults = sampler.sample(shots, return_errors=True)
-        assert faults is not None  # for pyright: it was asked for
-        edges = parities(faults, self._parts)
-        if self._ways is not None:
-            edges = self._ways.simplest(edges)
-        return Errors(np.asarray(events), np.asarray(flips), edges)
+        events, flips = (np.asarray(bits) for bits in sampler.sample(shots)[:2])
+        chosen = self._matching.decode_batch(events.astype(np.uint8), enable_correlations=True)
+        return Matched(events, flips, self._ways.simplest(np.asarray(chosen).astype(bool)))
 
 
 class Ways(NamedTuple):
@@ -127,18 +129,14 @@ class Ways(NamedTuple):
         return shots[taken], rules[taken]
 
 
-def parities(chosen: Bits | csr_array, made_of: csr_array) -> Bits:
+def parities(chosen: Bits, made_of: csr_array) -> Bits:
     """Which of M things are in an odd number of those chosen [N, C], by what these are made of.
 
     >>> parities(np.array([[True, True]]), _sparse([[0, 1], [1, 2]], 3)).astype(int)
     array([[1, 0, 1]])
     """
-    return (counts(chosen, made_of) & 1).astype(bool)
-
-
-def counts(chosen: Bits | csr_array, made_of: csr_array) -> NDArray[np.int16]:
-    """How often each of M things is in those chosen [N, C], [N, M]."""
-    return coo_array(csr_array(chosen, dtype=np.int16) @ made_of).toarray()
+    held = coo_array(csr_array(chosen, dtype=np.int16) @ made_of)
+    return (held.toarray() & 1).astype(bool)
 
 
 def ends_of(problem: Problem) -> tuple[csr_array, csr_array]:
@@ -148,24 +146,6 @@ def ends_of(problem: Problem) -> tuple[csr_array, csr_array]:
         _sparse([sorted(detectors) for detectors, _ in graph.edges], graph.detectors),
         _sparse([sorted(flipped) for _, flipped in graph.edges], graph.observables),
     )
-
-
-def reach_of(problem: Problem, steps: int) -> csr_array:
-    """Which edges have an end within so many steps of each detector, [D, E]."""
-    ends = ends_of(problem)[0]
-    step = csr_array(ends.T @ ends)
-    found = csr_array(ends.T)
-    for _ in range(steps):
-        found = csr_array(step @ found)
-        found.data[:] = 1
-    return found
-
-
-def _incidence(faults: list[tuple[Part, ...]], edges: tuple[Part, ...]) -> csr_array:
-    """Which edges each fault is made of, [M, E]."""
-    numbers = {edge: number for number, edge in enumerate(edges)}
-    return _sparse([[numbers[part] for part in parts if part in numbers] for parts in faults],
-                   len(edges))  # fmt: skip
 
 
 def _ways(edges: tuple[Part, ...], boundary: int) -> Iterator[tuple[_Joint, _Way]]:

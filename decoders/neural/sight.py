@@ -69,9 +69,9 @@ class MatchingSight:
         """Of a shot."""
         return self._problem.model.num_detectors
 
-    def look(self, events: Bits) -> Open:
-        """At events [N, D]."""
-        odds = self._ensemble.gaps(events)
+    def look(self, events: Bits, *, roughly: bool = False) -> Open:
+        """At events [N, D]; `roughly` tells of sure shots no more than that."""
+        odds = self._ensemble.gaps(events, roughly=roughly)
         parts: list[tuple[NDArray[np.int64], int, Batch]] = []
         for observable in range(odds.shape[1]):
             unsure = np.flatnonzero(np.abs(odds[:, observable]) <= self._unsure)
@@ -97,7 +97,7 @@ class MatchingSight:
         shots = 4 * examples
         while count < examples and drawn < _MOST_DRAWN:
             events, flips = sampler.sample(shots, separate_observables=True)
-            seen = self.look(np.asarray(events))
+            seen = self.look(np.asarray(events), roughly=True)
             kept = ~np.asarray(flips)[seen.shots, seen.observables]
             found.append({**seen.seen, "kept": kept.astype(np.float32)})
             count, drawn = count + len(kept), drawn + shots

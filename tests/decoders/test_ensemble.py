@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+import pymatching
 import pytest
 import sinter
 import stim
@@ -13,7 +14,10 @@ from scipy.stats import binomtest
 
 from decoders.baselines import sinter_decoders
 from decoders.baselines.ensemble import EnsembleMatching
-from decoders.dem import mechanisms
+from decoders.codes import memory_circuit
+from decoders.dem import circuit_model, mechanisms
+from decoders.fault_graph import FaultGraph
+from decoders.noise import Depolarizing
 
 
 def exact_odds(model: stim.DetectorErrorModel) -> dict[tuple[int, ...], float]:
@@ -31,8 +35,12 @@ def exact_odds(model: stim.DetectorErrorModel) -> dict[tuple[int, ...], float]:
     return {events: math.log(kept / flipped) for events, (kept, flipped) in found.items()}
 
 
-def test_odds_are_nearly_those_of_all_errors_together() -> None:
-    """Two bits, three rounds, and errors of two edges each: 2^14 sets of faults."""
+def test_odds_are_nearly_those_of_all_errors_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bits, three rounds, and errors of two edges each: 2^14 sets of faults.
+
+    All members are asked of all.
+    """
+    monkeypatch.setattr("decoders.ensemble._STAGES", ())
     model = stim.DetectorErrorModel("""
         error(0.06) D0 L0
         error(0.05) D0 D1
@@ -57,10 +65,7 @@ def test_odds_are_nearly_those_of_all_errors_together() -> None:
         events[number, list(fired)] = True
     found = compiled.odds(events)[:, 0]
     expected = np.array(list(exact.values()))
-    close = np.abs(expected) < 2  # where all members are asked, not only two
-    assert close.sum() >= 5
-    assert np.abs(found - expected)[close].max() < 0.4
-    assert np.abs(found - expected).max() < 4
+    assert np.abs(found - expected).max() < 0.4
     assert (np.sign(found) == np.sign(expected))[np.abs(expected) > 0.5].all()
 
 
@@ -93,6 +98,42 @@ def test_where_matching_is_sure_it_is_matching() -> None:
                                      before_round_data_depolarization=0.1)  # fmt: skip
     never = errors_of(EnsembleMatching(members=1, unsure=0.0), circuit, 5_000)
     np.testing.assert_array_equal(never, errors_of(sinter_decoders()["pymatching"], circuit, 5_000))
+
+
+@pytest.mark.parametrize("code", ["rotated-surface", "xzzx-surface", "repetition"])
+def test_rough_gaps_are_bounds_beyond_what_is_sure(code: str) -> None:
+    noiseless = memory_circuit(code, distance=5, rounds=3)
+    circuit = Depolarizing(kind="depolarizing", p=0.008).apply(noiseless)
+    compiled = EnsembleMatching(unsure=5.0).compile_decoder_for_dem(
+        dem=circuit_model(circuit, decomposed=True)
+    )
+    events = circuit.compile_detector_sampler(seed=3).sample(4_000)
+    exact, rough = compiled.gaps(events)[:, 0], compiled.gaps(events, roughly=True)[:, 0]
+    np.testing.assert_array_equal(np.sign(exact), np.sign(rough))
+    near = np.abs(exact) <= 5
+    assert 0.005 < near.mean() < 0.6
+    np.testing.assert_array_equal(exact[near], rough[near])
+    beyond = np.abs(rough[~near])
+    assert (beyond > 5).all()
+    assert (beyond <= np.abs(exact[~near]) + 1e-3).all()  # weights are rounded
+    assert (beyond < np.abs(exact[~near]) - 1).mean() > 0.05
+
+
+def test_gaps_are_those_of_matching_with_all_events() -> None:
+    """Whatever else there is, such as the other basis."""
+    circuit = Depolarizing(kind="depolarizing", p=0.01).apply(
+        memory_circuit("rotated-surface", distance=3, rounds=3)
+    )
+    model = circuit_model(circuit, decomposed=True)
+    events = circuit.compile_detector_sampler(seed=3).sample(500)
+    weights = [
+        pymatching.Matching.from_detector_error_model(FaultGraph.of(model).forcing(0)).decode_batch(
+            np.column_stack([events, np.full(len(events), flip)]), return_weights=True
+        )[1]
+        for flip in (0, 1)
+    ]
+    gaps = EnsembleMatching().compile_decoder_for_dem(dem=model).gaps(events)[:, 0]
+    np.testing.assert_allclose(gaps, weights[1] - weights[0], atol=1e-2)
 
 
 def test_an_observable_that_events_alone_decide_is_matching() -> None:

@@ -1,4 +1,4 @@
-"""The pre-decoder: what it learns from is what happened, and what it takes changes no parity."""
+"""The pre-decoder: what it learns from explains the events, what it takes changes no parity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pymatching
 import pytest
 import stim
 import torch
-from scipy.sparse.csgraph import shortest_path
 from torch import Tensor, nn
 
 from decoders.codes import memory_circuit
@@ -17,7 +16,7 @@ from decoders.dem import circuit_model
 from decoders.neural.predecoded import CompiledPreDecoder
 from decoders.neural.predecoder_network import EdgeNetwork
 from decoders.neural.predecoder_recipe import PreDecoder
-from decoders.neural.predecoding import ErrorSight, Ways, reach_of
+from decoders.neural.predecoding import EdgeSight, Ways
 from decoders.neural.problem import Problem
 from decoders.noise import Depolarizing
 
@@ -57,7 +56,7 @@ def packed(events: np.ndarray) -> np.ndarray:
 
 
 def compiled(network: nn.Module, problem: Problem, **options: float) -> CompiledPreDecoder:
-    rule: dict[str, Any] = {"commit": 0.95, "likely": 0.6, "apart": 2} | options
+    rule: dict[str, Any] = {"commit": 0.95, "possible": 0.01} | options
     return CompiledPreDecoder(network, problem, **rule)
 
 
@@ -72,28 +71,29 @@ class Knowing(nn.Module):
         return self.odds[: len(events)]
 
 
-@pytest.mark.parametrize("simplest", [False, True])
+def chosen(problem: Problem, shots: int, seed: int) -> np.ndarray:
+    """The edges that correlated matching takes for shots of the model."""
+    events = problem.model.compile_sampler(seed=seed).sample(shots)[0]
+    matching = pymatching.Matching.from_detector_error_model(
+        problem.graph.labelled(np.ones(len(problem.graph.faults))), enable_correlations=True
+    )
+    found = matching.decode_batch(np.asarray(events, np.uint8), enable_correlations=True)
+    return np.asarray(found).astype(bool)
+
+
 @pytest.mark.parametrize("code", ["rotated-surface", "xzzx-surface", "repetition", "heavy-hex"])
-def test_edges_make_the_events_and_flips_that_were_drawn(code: str, simplest: bool) -> None:
+def test_edges_make_the_events_and_what_correlated_matching_says(code: str) -> None:
     problem = made(code, 5, 0.01)
-    drawn = ErrorSight(problem, simplest=simplest).errors(200, seed=3)
+    drawn = EdgeSight(problem).matched(200, seed=3)
     events, flips = symptoms(problem, drawn.edges)
+    matching = pymatching.Matching.from_detector_error_model(
+        problem.model, enable_correlations=True
+    )
+    answers = matching.decode_batch(drawn.events.astype(np.uint8), enable_correlations=True)
     assert drawn.events.sum() > 200
     assert drawn.flips.any()
     np.testing.assert_array_equal(events, drawn.events)
-    np.testing.assert_array_equal(flips, drawn.flips)
-
-
-def test_a_fault_of_several_edges_is_all_of_them_but_for_those_twice() -> None:
-    model = stim.DetectorErrorModel(
-        "error(0.5) D0 D1 ^ D2 L0\nerror(0.5) D2 L0\nerror(0.5) D0 D1 ^ D1 ^ D0 D1\n"
-        "detector(0, 0) D0\ndetector(1, 0) D1\ndetector(2, 0) D2"
-    )
-    drawn = ErrorSight(Problem.of(model), simplest=False).errors(500, seed=1)
-    faults = model.compile_sampler(seed=1).sample(500, return_errors=True)[2]
-    assert faults is not None
-    both, single, twice = np.asarray(faults).T
-    np.testing.assert_array_equal(drawn.edges, np.stack([both, both ^ single, twice], axis=1))
+    np.testing.assert_array_equal(flips, np.asarray(answers) > 0)
 
 
 def test_ways_around_a_square_are_told_as_one() -> None:
@@ -109,35 +109,36 @@ def test_ways_around_a_square_are_told_as_one() -> None:
 
 def test_the_simplest_edges_are_cheaper_and_simplest_again() -> None:
     problem = made("rotated-surface", 5, 0.01)
-    as_drawn = ErrorSight(problem, simplest=False).errors(300, seed=5).edges
+    as_drawn = chosen(problem, 2000, seed=5)
     ways = Ways.of(problem)
     simplest = ways.simplest(as_drawn)
     costs, least = as_drawn @ problem.graph.alone, simplest @ problem.graph.alone
     assert (least <= costs + 1e-2).all()  # ways that cost the same are chosen by place
-    assert (least < costs - 1).mean() > 0.1
+    assert (simplest != as_drawn).any(axis=1).mean() > 0.1
     np.testing.assert_array_equal(ways.simplest(simplest), simplest)
 
 
 def test_a_network_that_knows_the_edges_leaves_nothing() -> None:
     problem = made("rotated-surface", 5, 0.01)
-    sight = ErrorSight(problem)
-    batch, drawn = sight.draw(100, seed=7), sight.errors(100, seed=7)
+    sight = EdgeSight(problem)
+    batch, drawn = sight.draw(100, seed=7), sight.matched(100, seed=7)
+    known_flips = symptoms(problem, drawn.edges)[1]
     # Where there is no edge it says "in error", and nobody listens.
     known = np.where(batch["real"] > 0, batch["edges"], 1.0)
     network = Knowing(torch.from_numpy(40.0 * known - 20.0))
     decoder = compiled(network, problem)
     left, flips = decoder.remaining(drawn.events)
     assert drawn.events.any()
-    assert drawn.flips.any()
+    assert known_flips.any()
     assert not left.any()
-    np.testing.assert_array_equal(flips, drawn.flips)
+    np.testing.assert_array_equal(flips, known_flips)
     answers = decoder.decode_shots_bit_packed(bit_packed_detection_event_data=packed(drawn.events))
-    np.testing.assert_array_equal(answers, packed(drawn.flips))
+    np.testing.assert_array_equal(answers, packed(known_flips))
 
 
 def test_taking_edges_conserves_parity_whatever_the_network_says() -> None:
     problem = made("rotated-surface", 3)
-    drawn = ErrorSight(problem).errors(50, seed=2)
+    drawn = EdgeSight(problem).matched(50, seed=2)
     rng = np.random.default_rng(4)
     said = rng.random((50, len(problem.graph.edges))) < 0.1
     network = Knowing(torch.from_numpy(problem.lattice.with_edges(40.0 * said - 20.0)))
@@ -153,7 +154,7 @@ def test_an_untrained_network_leaves_all_to_matching(correlated: bool) -> None:
     network = recipe.network(10, 1)
     for distance in (3, 5, 9):
         problem = made("rotated-surface", distance, 0.008)
-        drawn = ErrorSight(problem, simplest=False).errors(200, seed=distance)
+        drawn = EdgeSight(problem).matched(200, seed=distance)
         decoder = recipe.decoder(network, problem)
         answers = decoder.decode_shots_bit_packed(
             bit_packed_detection_event_data=packed(drawn.events)
@@ -183,7 +184,7 @@ def test_what_it_says_of_an_edge_hangs_on_events_nearby() -> None:
 
 
 def test_the_same_seed_draws_the_same_and_another_none_of_it() -> None:
-    sight = ErrorSight(made("rotated-surface", 5, 0.01))
+    sight = EdgeSight(made("rotated-surface", 5, 0.01))
     first, same, other = (sight.draw(64, seed) for seed in (5, 5, 6))
     for name, value in first.items():
         np.testing.assert_array_equal(value, same[name])
@@ -192,38 +193,51 @@ def test_the_same_seed_draws_the_same_and_another_none_of_it() -> None:
     assert not rows[0] & rows[1]
 
 
-@pytest.mark.parametrize("apart", [0, 1, 3])
-def test_reach_is_what_shortest_ways_say(apart: int) -> None:
-    problem = made("rotated-surface", 5)
-    ends = [sorted(detectors) for detectors, _ in problem.graph.edges]
-    links = np.zeros((problem.graph.detectors, problem.graph.detectors))
-    for one, other in (pair for pair in ends if len(pair) == 2):
-        links[one, other] = links[other, one] = 1
-    steps = shortest_path(links, unweighted=True)
-    expected = np.stack([steps[:, pair].min(axis=1) <= apart for pair in ends], axis=1)
-    np.testing.assert_array_equal(reach_of(problem, apart).toarray() > 0, expected)
-
-
-def test_a_likely_edge_is_taken_only_where_nothing_else_is_left() -> None:
+@pytest.fixture
+def chain() -> Problem:
+    """Ten detectors in a row, edge k between D{k} and D{k+1}, and the last one to a boundary."""
     text = "".join(f"error(0.01) D{k} D{k + 1}\ndetector({k}, 0) D{k}\n" for k in range(9))
-    problem = Problem.of(stim.DetectorErrorModel(text + "error(0.01) D9 L0\ndetector(9, 0) D9"))
-    said = np.full((1, 10), -20.0)
-    said[0, 1], said[0, 9] = np.log(0.8 / 0.2), np.log(0.99 / 0.01)
-    network = Knowing(torch.from_numpy(problem.lattice.with_edges(said)).expand(2, -1, -1, -1, -1))
+    return Problem.of(stim.DetectorErrorModel(text + "error(0.01) D9 L0\ndetector(9, 0) D9"))
+
+
+def saying(problem: Problem, chances: dict[int, float], shots: int) -> Knowing:
+    """Of edges these chances, and of others next to none."""
+    said = np.full((1, len(problem.graph.edges)), -20.0)
+    for edge, chance in chances.items():
+        said[0, edge] = np.log(chance / (1 - chance))
+    grid = torch.from_numpy(problem.lattice.with_edges(said))
+    return Knowing(grid.expand(shots, -1, -1, -1, -1))
+
+
+def test_a_likely_edge_is_taken_only_where_its_cluster_is_explained(chain: Problem) -> None:
     events = np.zeros((2, 10), dtype=bool)
     events[:, [1, 2, 9]] = True
-    events[0, 4], events[1, 5] = True, True  # two and three edges away from D2
-    near = compiled(network, problem, apart=2).taken(events)
-    np.testing.assert_array_equal(near.nonzero(), [[0, 1, 1], [9, 1, 9]])
-    assert not compiled(network, problem, apart=3).taken(events)[:, 1].any()
-    assert compiled(network, problem, apart=3, commit=0.79).taken(events)[:, 1].all()
-    assert not compiled(network, problem, apart=0, likely=0.81).taken(events)[:, 1].any()
+    events[1, 4] = True  # joined with D2 by edges 2 and 3
+    network = saying(chain, {1: 0.8, 2: 0.02, 3: 0.02, 9: 0.99}, shots=2)
+    near = compiled(network, chain).taken(events)
+    np.testing.assert_array_equal(near.nonzero(), [[0, 0, 1], [1, 9, 9]])
+    assert compiled(network, chain, possible=0.03).taken(events)[:, 1].all()
+    assert compiled(network, chain, commit=0.79).taken(events)[:, 1].all()
+
+
+def test_an_edge_less_likely_than_not_is_never_taken(chain: Problem) -> None:
+    events = np.zeros((1, 10), dtype=bool)
+    assert not compiled(saying(chain, {4: 0.49}, shots=1), chain).taken(events).any()
+    taken = compiled(saying(chain, {4: 0.51}, shots=1), chain, commit=0.6).taken(events)
+    assert not taken.any()  # it would make two events
+
+
+def test_clusters_of_one_shot_are_not_those_of_another(chain: Problem) -> None:
+    events = np.zeros((2, 10), dtype=bool)
+    events[0, [1, 2]], events[1, [1, 2, 3]] = True, True
+    network = saying(chain, {1: 0.8, 2: 0.1}, shots=2)
+    np.testing.assert_array_equal(compiled(network, chain).taken(events).nonzero(), [[0], [1]])
 
 
 def taught(problems: list[Problem], steps: int) -> EdgeNetwork:
     torch.manual_seed(1)
     network = EdgeNetwork(10, 1, channels=12, depth=3)
-    sights = [ErrorSight(problem) for problem in problems]
+    sights = [EdgeSight(problem) for problem in problems]
     optimiser = torch.optim.AdamW(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 8e-3, total_steps=steps)
     for step in range(steps):
@@ -239,8 +253,8 @@ def taught(problems: list[Problem], steps: int) -> EdgeNetwork:
 def test_taught_briefly_it_takes_most_events_and_errs_no_more_than_matching() -> None:
     problem = made("rotated-surface", 5, 0.003)
     network = taught([problem, made("rotated-surface", 5, 0.006)], 600)
-    decoder = compiled(network, problem, apart=3)
-    drawn = ErrorSight(problem).errors(12_000, seed=2**40)
+    decoder = compiled(network, problem, commit=0.995, possible=0.003)
+    drawn = EdgeSight(problem).matched(12_000, seed=2**40)
     left, flips = decoder.remaining(drawn.events)
     assert left.sum() < 0.35 * drawn.events.sum()
     wrong = (decoder.matched(left) ^ flips) != drawn.flips
