@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 import time
 
 import numpy as np
@@ -28,8 +27,9 @@ from decoders.baselines.tesseract import Tesseract
 from decoders.codes import memory_circuit
 from decoders.dem import checked_model
 from decoders.noise import SI1000, Depolarizing
+from decoders.paired import Paired
 from decoders.shots import NumberedShots
-from decoders.statistics import binomial_interval, mcnemar
+from decoders.statistics import binomial_interval
 from scripts.run_folder import machine
 from scripts.table import aligned
 
@@ -59,9 +59,9 @@ def decoded(name: str, circuit: stim.Circuit, shots: int) -> tuple[Wrong, float]
     compiled = baseline.decoder.compile_decoder_for_dem(dem=model)
     events, flips = NumberedShots(circuit, seed=SEED).take(0, shots)
     compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events[:500])
-    begun = time.perf_counter()
+    begun = time.process_time()
     answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
-    seconds = (time.perf_counter() - begun) / shots
+    seconds = (time.process_time() - begun) / shots
     return (answers != flips).any(axis=1), seconds
 
 
@@ -71,24 +71,10 @@ def long_beam_seconds(circuit: stim.Circuit, shots: int) -> float:
     search = Tesseract(beam=20, queue_limit=1_000_000).search(model, 21)
     packed, _ = NumberedShots(circuit, seed=SEED).take(0, shots)
     events = np.unpackbits(packed, axis=1, count=model.num_detectors, bitorder="little")
-    begun = time.perf_counter()
+    begun = time.process_time()
     for shot in events.astype(bool):
         search.decode(shot)
-    return (time.perf_counter() - begun) / shots
-
-
-def ratio(ours: Wrong, theirs: Wrong) -> str:
-    """Of errors on the same shots, with its interval."""
-    a, b = int(ours.sum()), int(theirs.sum())
-    if not a or not b:
-        return "-"
-    spread = 1.96 * math.sqrt(int((ours ^ theirs).sum()) / (a * b))
-    return f"{a / b:.3f} [{a / b * math.exp(-spread):.3f}, {a / b * math.exp(spread):.3f}]"
-
-
-def chance(ours: Wrong, theirs: Wrong) -> str:
-    """McNemar's p-value."""
-    return f"{mcnemar(int((ours & ~theirs).sum()), int((theirs & ~ours).sum())):.1e}"
+    return (time.process_time() - begun) / shots
 
 
 def rows_of(circuit: stim.Circuit, shots: int, long: int, title: str) -> list[list[str]]:
@@ -101,9 +87,8 @@ def rows_of(circuit: stim.Circuit, shots: int, long: int, title: str) -> list[li
         rows.append([
             title, name, f"{shots:,}", str(errors), f"{errors / shots:.3e} [{low:.2e}, {high:.2e}]",
             f"{1e6 * seconds:.1f}",
-            *(["", ""] if name == REFERENCE else
-              [ratio(wrong, found[REFERENCE][0]), chance(wrong, found[REFERENCE][0])]),
-            "" if name == BEST else chance(wrong, found[BEST][0]),
+            *(["", ""] if name == REFERENCE else Paired.of(wrong, found[REFERENCE][0]).words),
+            "" if name == BEST else Paired.of(wrong, found[BEST][0]).words[1],
         ])  # fmt: skip
     seconds = long_beam_seconds(circuit, long)
     return [*rows, [title, "long beam", str(long), "", "", f"{1e6 * seconds:.1f}", "", "", ""]]

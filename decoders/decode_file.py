@@ -36,8 +36,11 @@ def format_of(path: pathlib.Path, given: str | None = None) -> ShotFormat:
     """By the file's ending, unless it is given."""
     found: Any = given or path.suffix.removeprefix(".")
     if found not in FORMATS:
+        names = ", ".join(FORMATS)
         raise ValueError(
-            f"{path}: its ending is none of stim's formats ({', '.join(FORMATS)}): "
+            f"{path}: expected a format of stim's ({names}), got {given!r}"
+            if given
+            else f"{path}: its ending is none of stim's formats ({names}): "
             "rename it, or say which it is"
         )
     return found

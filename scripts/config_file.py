@@ -109,8 +109,8 @@ def _first_complaint(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         keys = _keys_beside(model, first["loc"])
         near = _further_in(model, first["loc"]) or difflib.get_close_matches(names[-1], keys, n=1)
-        meant = f"did you mean `{near[0]}`? " if near else ""
-        return f"unknown key `{where}`; {meant}Valid keys here: {', '.join(sorted(keys))}{more}"
+        meant = f"did you mean `{near[0]}`? Valid" if near else "valid"
+        return f"unknown key `{where}`; {meant} keys here: {', '.join(sorted(keys))}{more}"
     if first["type"] == "missing":
         return f"`{where}` is missing{_says(model, first['loc'])}{more}"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):

@@ -33,6 +33,7 @@ first steps:
   syndrift explain --out runs/one-shot                what decoding is, on one shot
   syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
   syndrift evaluate configs/surface_smoke.toml        your own sweep starts from a config
+  syndrift train configs/neural_smoke.toml            a neural decoder, beside matching
   syndrift calibrate configs/calibrate_smoke.toml     two qubits from a guess to the limit
 
 `syndrift VERB --help` explains a verb. Results go to a folder under runs/, or to --out DIR.

@@ -57,7 +57,10 @@ def run(options: argparse.Namespace) -> int:
     form = format_of(options.events, options.format)
     packed, _ = read_events(options.events, form, detectors=model.num_detectors)
     events = np.unpackbits(packed, axis=1, count=model.num_detectors, bitorder="little")
-    learnt = learnt_model(model, events.astype(bool))
+    try:
+        learnt = learnt_model(model, events.astype(bool))
+    except ValueError as error:
+        raise ValueError(f"{options.events}: {error}") from None
     learnt.model.to_file(options.out)
     for said in filter(None, [note, _doubt(learnt, len(events))]):
         print(f"note: {said}", file=sys.stderr)

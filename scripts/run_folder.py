@@ -62,6 +62,8 @@ def open_run(
             )
         _check_same_tools(folder, known, sources)
         _check_same_config(folder, config, may_change)
+        with alone(folder):  # refuses while another process is at it, before anything is written
+            pass
         sessions = known["sessions"]
     folder.mkdir(parents=True, exist_ok=True)
     for kept, given in zip(kept_inputs(folder, inputs), inputs, strict=True):

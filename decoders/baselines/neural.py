@@ -16,17 +16,26 @@ if TYPE_CHECKING:
 
 
 class ShippedNeural(sinter.Decoder):
-    """The network in a folder that was made for the error model, by default of those shipped."""
+    """The network in a folder that was made for the error model, by default of those shipped.
 
-    def __init__(self, folder: pathlib.Path | None = None):
-        self.folder = folder
+    Of one of these kinds, the first if there are several.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path | None = None,
+        *,
+        kinds: tuple[str, ...] = ("residual", "recurrent"),
+    ):
+        self.folder, self.kinds = folder, kinds
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> sinter.CompiledDecoder:
         """The decoder for `dem`, which must be decomposed; ValueError lists what there is."""
         _need_packages()
         from decoders.neural.trained import SHIPPED, shipped_for
 
-        return shipped_for(dem, self.folder or SHIPPED).compile_decoder_for_dem(dem=dem)
+        found = shipped_for(dem, self.folder or SHIPPED, self.kinds)
+        return found.compile_decoder_for_dem(dem=dem)
 
 
 def load_decoder(

@@ -34,6 +34,7 @@ BASELINES: dict[str, Baseline] = {
     "tesseract": Baseline(Tesseract(), "full", "tesseract_decoder", "tesseract"),
     "chromobius": Baseline(Chromobius(), "color", "chromobius", "chromobius"),
     "neural": Baseline(ShippedNeural(), "graphlike", "torch", "neural"),
+    "pre-decoder": Baseline(ShippedNeural(kinds=("pre-decoder",)), "graphlike", "torch", "neural"),
 }
 
 

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import importlib.metadata
 import os
+import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -67,6 +68,8 @@ def resolve_decoder(
     plugins = {plugin.name: plugin for plugin in _entry_points()}
     if spec in plugins:
         return _own(spec, _instance(spec, _loaded(plugins[spec])))
+    if (inside := pathlib.Path(spec) / f"decoder{FILE_ENDING}").is_file():
+        raise ValueError(f"`{spec}` is a folder: name the decoder's file in it, {inside}")
     names = [*BASELINES, *custom, *plugins]
     near = difflib.get_close_matches(spec, names, n=1)
     raise ValueError(

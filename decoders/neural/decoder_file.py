@@ -196,6 +196,8 @@ def _circuit_of(point: Point, problem: Problem) -> TrainingCircuit:
 def _read(path: pathlib.Path, read: Callable[[Any], _Found]) -> _Found:
     """What `read` makes of the opened file."""
     safetensors = optional_module("safetensors", extra="neural")
+    if path.is_dir():
+        raise ValueError(f"{path}: expected a decoder's file, got a folder")
     if not path.is_file():
         raise ValueError(f"{path}: no such file; `syndrift train` makes a decoder's file")
     try:

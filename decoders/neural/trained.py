@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import sinter
@@ -86,16 +87,19 @@ class TrainedDecoder(sinter.Decoder):
         return compiled.run_by(OnnxEngine.of(network, examples, int8=self.engine == "onnx-int8"))
 
 
-def shipped_for(dem: stim.DetectorErrorModel, folder: pathlib.Path = SHIPPED) -> TrainedDecoder:
+def shipped_for(
+    dem: stim.DetectorErrorModel, folder: pathlib.Path, kinds: Sequence[str]
+) -> TrainedDecoder:
     """The decoder in the folder that was made for `dem`; ValueError lists what there is, if none.
 
-    Of several, a residual network goes before others, then what was trained on the nearest
+    Of several, a network of the first of the kinds, then what was trained on the nearest
     probabilities of edges.
     """
-    headers = _headers(folder)
+    headers = {path: header for path, header in _headers(folder).items()
+               if header.config.network.kind in kinds}  # fmt: skip
     problem = Problem.of(dem)
     fitting = [
-        (header.config.network.kind != "residual", farness(header, problem), path)
+        (kinds.index(header.config.network.kind), farness(header, problem), path)
         for path, header in headers.items()
         if misfit(header, problem) is None
     ]

@@ -29,7 +29,8 @@ from decoders.dem import checked_model, mechanisms
 from tests.decoders import conformance
 
 MATCHING = ("pymatching", "pymatching-correlated", "ensemble", "belief-matching")
-NAMES = (*MATCHING, "bposd", "tesseract", "chromobius", "neural")
+NAMES = (*MATCHING, "bposd", "tesseract", "chromobius", "neural", "pre-decoder")
+NEURAL = ("neural", "pre-decoder")
 
 # Those that do not put every single error right: correlated matching reweights by its first, plain
 # matching; chromobius drags excitations; a network promises nothing, this one has seen 256 shots.
@@ -53,7 +54,7 @@ def test_conformance(name: str, check: conformance.Check) -> None:
     check(baseline.decoder, model, np.random.default_rng(1))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("chromobius", "neural")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("chromobius", *NEURAL)])
 @pytest.mark.parametrize("copies", [9, 70])
 def test_more_observables_than_a_byte_or_a_word(name: str, copies: int) -> None:
     conformance.check_many_observables(sinter_decoders()[name], copies=copies)
@@ -275,7 +276,7 @@ def own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_registry_names_resolve(name: str) -> None:
     resolved = resolve_decoder(name)
     assert (resolved.name, resolved.spec, resolved.batch_shots) == (name, name, None)
-    matching = (*MATCHING, "neural")
+    matching = (*MATCHING, *NEURAL)
     expected = "graphlike" if name in matching else "color" if name == "chromobius" else "full"
     assert resolved.error_model == expected
 
@@ -335,7 +336,7 @@ def test_entry_points(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "zzz",
-            r"no decoder `zzz`. Decoders: .*neural, your own as module:name, or .*\.safetensors",
+            r"no decoder `zzz`. Decoders: .*, pre-decoder, your own as module:name, or .*\.safe",
         ),
         ("nowhere:x", "there is no module nowhere in the current directory"),
         ("decoders.nowhere:x", "there is no module decoders.nowhere"),
@@ -369,7 +370,7 @@ def test_custom_functions_that_do_not_fit(own: str) -> None:
 
 
 def test_sinter_collect_takes_all_of_them(tmp_path: pathlib.Path) -> None:
-    names = NAMES[:-1]  # no trained decoder is shipped for color codes
+    names = [name for name in NAMES if name not in NEURAL]  # none is shipped for color codes
     conformance.circuit_for("color").to_file(tmp_path / "color.stim")
     subprocess.run(
         [

@@ -53,7 +53,7 @@ def test_entries_that_a_list_has_not_are_named(override: str, says: str):
     [
         (CampaignConfig, {"seed": 7}, "unknown key `seed`; did you mean `device.seed`?"),
         (CampaignConfig, {"hour": 7}, "unknown key `hour`; did you mean `hours`?"),
-        (CampaignConfig, {"zzz": 7}, "unknown key `zzz`; Valid keys here: agents,"),
+        (CampaignConfig, {"zzz": 7}, "unknown key `zzz`; valid keys here: agents,"),
         (
             CampaignConfig,
             {"device": {"rabi_mhz": 7}},

@@ -142,6 +142,9 @@ class Shy(sinter.Decoder, sinter.CompiledDecoder):
     (["events.b8", "--circuit", "none.stim"], "none.stim: no such file"),
     (["my.stim", "--circuit", "my.stim"], "its ending is none of stim's formats (01, b8, r8"),
     (["events.b8", "--circuit", "my.stim", "--format", "01"], "events.b8: not 01 data of"),
+    (["events.b8", "--circuit", "my.stim", "--format", "b9"], "ptb64, hits, dets), got 'b9"),
+    (["events.b8", "--circuit", "my.stim", "--decoder", "run"], "the decoder's file in it, run"),
+    (["events.b8", "--circuit", "my.stim", "--decoder", "run.safetensors"], "file, got a folder"),
     (["events.b8", "--circuit", "my.stim", "--out", "out.csv"], "out.csv: its ending is none of"),
     (["events.b8", "--circuit", "my.stim", "--out", "events.b8"], "that file is read"),
     (["events.b8", "--circuit", "my.stim", "--flips", "few.01"], "500 shots, few.01 3: they are"),
@@ -154,6 +157,9 @@ def test_wrong_usage_is_one_line(
 ) -> None:
     write("events.b8", given.events, num_detectors=given.circuit.num_detectors)
     write("few.01", given.flips[:3], num_observables=10)
+    pathlib.Path("run").mkdir()
+    pathlib.Path("run/decoder.safetensors").touch()
+    pathlib.Path("run.safetensors").mkdir()
     pathlib.Path("hyper.dem").write_text("error(0.1) D0 D1 D2\n")
     assert main(["decode", *arguments]) == 2
     out, err = capsys.readouterr()

@@ -104,7 +104,9 @@ def test_ctrl_c_before_anything_was_saved_does_not_say_that_something_was() -> N
 def test_two_do_not_steer_in_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """The lock is the open file's: a second opening of it in this process is refused as well."""
     stopped(signal.SIGKILL, 3)
+    before = pathlib.Path("run/manifest.json").read_text()
     with alone(pathlib.Path("run")):
         assert main(["steer", "my.toml", "--out", "run", "--no-pictures"]) == 2
     assert "run: another syndrift is writing to it; wait for it" in capsys.readouterr().err
+    assert pathlib.Path("run/manifest.json").read_text() == before
     steered("--out", "run")

@@ -15,8 +15,11 @@ from decoders.neural.training import Trained, train
 from decoders.neural.training_config import TrainingConfig
 from decoders.noise import Depolarizing
 
-RESIDUAL = {"kind": "residual", "members": 2, "channels": 4, "depth": 1}
-RECURRENT = {"kind": "recurrent", "members": 0, "channels": 4, "depth": 1}
+NETWORKS = {
+    "residual": {"kind": "residual", "members": 2, "channels": 4, "depth": 1},
+    "recurrent": {"kind": "recurrent", "members": 0, "channels": 4, "depth": 1},
+    "pre-decoder": {"kind": "pre-decoder", "channels": 4, "depth": 2},
+}
 
 
 def circuit_of(code: str = "rotated-surface", distance: int = 3, **more: Any) -> stim.Circuit:
@@ -42,7 +45,7 @@ def trained(kind: str = "residual", circuit: pathlib.Path | None = None) -> Trai
     config = TrainingConfig.model_validate(
         {
             **({"circuits": [circuit]} if circuit else source),
-            "network": RESIDUAL if kind == "residual" else RECURRENT,
+            "network": NETWORKS[kind],
             "examples": 256,
             "batch": 64,
             "workers": 0,

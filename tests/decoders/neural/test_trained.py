@@ -29,12 +29,14 @@ from decoders.shots import NumberedShots
 from tests.decoders import conformance
 from tests.decoders.neural.small_decoder import circuit_of, model_of, trained
 
+KINDS = ("residual", "recurrent")
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder with a residual and a recurrent network of distance 3."""
     folder = tmp_path_factory.mktemp("files")
-    for kind in ("residual", "recurrent"):
+    for kind in KINDS:
         write_decoder(folder / f"{kind}.safetensors", trained(kind))
     return folder
 
@@ -182,9 +184,9 @@ def circuits_of(header: Header, **changed: object) -> Header:
 
 def test_the_shipped_one_that_fits_is_taken(files: pathlib.Path) -> None:
     model = model_of(circuit_of())
-    assert shipped_for(model, files).path == files / "residual.safetensors"
+    assert shipped_for(model, files, KINDS).path == files / "residual.safetensors"
     long = model_of(circuit_of(rounds=8))
-    assert shipped_for(long, files).path == files / "recurrent.safetensors"
+    assert shipped_for(long, files, KINDS).path == files / "recurrent.safetensors"
     events = np.asarray(circuit_of().compile_detector_sampler(seed=2).sample(500))
     ours = ShippedNeural(files).compile_decoder_for_dem(dem=model)
     one = TrainedDecoder(files / "residual.safetensors").compile_decoder_for_dem(dem=model)
@@ -246,7 +248,7 @@ def test_what_is_shipped_decodes_what_it_is_said_to(distance: int, basis: str, k
             else Depolarizing(kind="depolarizing", p=p, idle="round")
         )
         model = checked_model("graphlike", noise.apply(noiseless)).error_model
-        assert shipped_for(model).path.parent == SHIPPED
+        assert shipped_for(model, SHIPPED, KINDS).path.parent == SHIPPED
     noise = (
         SI1000(kind="si1000", p=0.004)
         if kind == "si1000"
