@@ -17,7 +17,7 @@ import pymatching
 import sinter
 import stim
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from decoders.fault_graph import Array, Bits, FaultGraph, edge_sets
 from decoders.recombination import Recombination, Recombined
@@ -29,11 +29,25 @@ _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
 
 
 class _Answers(NamedTuple):
-    """What K answers to N shots cost, their names, and whether the observable flips, [K, N]."""
+    """K answers to N shots, as edges chosen [N, E].
 
+    What they cost, their names, and whether the observable flips, [K, N].
+    """
+
+    sets: tuple[csr_array, ...]
     costs: Array
     names: NDArray[np.int64]
     flips: NDArray[np.int64]
+
+    def to(self, shots: Bits) -> _Answers:
+        """Those to some of the shots."""
+        numbers = (one[:, shots] for one in self[1:])
+        return _Answers(tuple(one[shots] for one in self.sets), *numbers)
+
+    def beside(self, others: _Answers) -> _Answers:
+        """These and others to the same shots."""
+        numbers = (np.concatenate(pair) for pair in zip(self[1:], others[1:], strict=True))
+        return _Answers(self.sets + others.sets, *numbers)
 
     @property
     def logs(self) -> Array:
@@ -167,33 +181,35 @@ class _Judge:
         """From all answers; more members are asked where few leave it open."""
         asked = np.arange(len(events))
         stages = [(members, enough) for members, enough in _STAGES if members < self._most]
-        sets = self._asked(range(stages[0][0] if stages else self._most), events)
-        found = self._recombined(sets)
+        given = self._asked(range(stages[0][0] if stages else self._most), events)
+        found = self._recombined(given)
         odds, first = found.odds.copy(), found.odds
         for number, (before, enough) in enumerate(stages):
             still = np.abs(found.odds) < enough
-            asked, first, sets = asked[still], first[still], [one[still] for one in sets]
+            asked, first, given = asked[still], first[still], given.to(still)
             after = stages[number + 1][0] if number + 1 < len(stages) else self._most
-            sets += self._asked(range(before, after), events[asked])
-            found = self._recombined(sets)
+            if len(asked):
+                given = given.beside(self._asked(range(before, after), events[asked]))
+            found = self._recombined(given)
             odds[asked] = found.odds
         return Judged(odds, asked, first, found)
 
-    def _recombined(self, sets: list[csr_array]) -> Recombined:
+    def _recombined(self, answers: _Answers) -> Recombined:
         """What answers say of both values."""
-        answers = _Answers(
-            np.stack([self._graph.costs(one) for one in sets]),
-            np.stack([one @ self._names for one in sets]),
-            np.stack([one @ self._flips % 2 for one in sets]),
-        )
-        return self._recombination.of(sets, answers.logs, answers.flips)
+        return self._recombination.of(answers.sets, answers.logs, answers.flips)
 
-    def _asked(self, members: Iterable[int], events: Bits) -> list[csr_array]:
-        """The edges that members choose, for each value of the observable if it is given any."""
+    def _asked(self, members: Iterable[int], events: Bits) -> _Answers:
+        """What members answer, for each value of the observable if it is given any."""
         given = [events]
         if self._can_force:
             given = [np.column_stack([events, np.full(len(events), flip)]) for flip in (0, 1)]
-        return [self._sets(number, one) for number in members for one in given]
+        sets = tuple(self._sets(number, one) for number in members for one in given)
+        stacked = csr_array(vstack(sets, format="csr"))
+        shape = len(sets), len(events)
+        return _Answers(
+            sets, self._graph.costs(stacked).reshape(shape),
+            (stacked @ self._names).reshape(shape), (stacked @ self._flips % 2).reshape(shape),
+        )  # fmt: skip
 
     def _sets(self, number: int, given: Bits) -> csr_array:
         """The edges that a member chooses."""
