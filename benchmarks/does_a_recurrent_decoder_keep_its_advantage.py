@@ -84,7 +84,7 @@ def main() -> None:
         shots = 2_000 if quick else SHOTS[distance]
         lengths = range(distance, 2 * distance + 1)
         recipe = recipe_of(NETWORKS[name], distance=distance, rounds=lengths, bases="Z", p=P)
-        trained = trained_for(10 if quick else SECONDS[distance], recipe)
+        trained, _ = trained_for(10 if quick else SECONDS[distance], recipe)
         for rounds in (distance, 2 * distance, 5 * distance, 10 * distance):
             rows += rows_of(f"d = {distance}, {name}", trained, distance, rounds, shots)
     header = ["", "rounds", "decoder", "shots", "errors", "a round", "to correlated", "to plain"]

@@ -3,11 +3,10 @@
     .venv/bin/python benchmarks/which_network_learns_most_in_the_same_time.py [--quick]
 
 Rotated surface code, d = 5, five rounds, both bases, depolarizing noise of 0.005 as stim's own
-circuits have it. Each network is trained for the same time on the same machine, one process drawing
-shots while the other trains, with one seed; then all decode the same shots, whose seed no training
-saw. `before` are the errors of the untrained decoder, which is the ensemble of as many members, or
-plain matching. `to correlated` and `to before` are ratios of errors with 95 % intervals by Wald's
-for paired shots, and McNemar's p for no difference. Times are of one thread, a shot in the mean.
+circuits have it. Each network is trained for the same CPU time of one core, drawing shots included,
+with one seed; then all decode the same shots, whose seed no training saw. `before` are the errors
+of the untrained decoder: the ensemble of as many members, or plain matching. `to correlated` and `to before` are ratios of errors with 95 % intervals by Wald's for paired shots, and McNemar's p for
+no difference. Times are of one thread, a shot in the mean.
 """
 
 from __future__ import annotations
@@ -87,17 +86,17 @@ def with_network(trained: Trained, network: Learner) -> list:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="ten seconds each, and few shots")
+    parser.add_argument("--quick", action="store_true", help="seconds each, and few shots")
     quick = parser.parse_args().quick
     seconds, shots = (10, 1_000) if quick else (300, 40_000)
-    print(f"{machine()['cpu']}; seed {SEED}; {2 * shots:,} shots; {seconds} s each\n")
+    print(f"{machine()['cpu']}; seed {SEED}; {2 * shots:,} shots; {seconds} s of CPU each\n")
     found = {name: decoded(reference(name), shots) for name in REFERENCES}
     correlated = found["pymatching-correlated"][0]
     rows = [[name, "", "", "", "", str(int(wrong.sum())), *Paired.of(wrong, correlated).words,
              "", "", f"{each:.1f}"] for name, (wrong, each) in found.items()]  # fmt: skip
     for name, network in NETWORKS.items():
         recipe = recipe_of(network, distance=DISTANCE, rounds=[DISTANCE], bases="XZ", p=P)
-        trained = trained_for(seconds, recipe)
+        trained, spent = trained_for(seconds, recipe)
         lessons = trained.lessons
         fresh = trained.config.network.network(len(lessons.kinds), lessons.layers).eval()
         before, _ = decoded(with_network(trained, fresh), shots)
@@ -105,7 +104,7 @@ def main() -> None:
         parameters = sum(one.numel() for one in trained.network.parameters())
         rows.append([
             name, f"{parameters:,}", f"{trained.step * recipe['batch']:,}",
-            f"{trained.seconds:.0f}", str(int(before.sum())), str(int(wrong.sum())),
+            f"{spent:.0f}", str(int(before.sum())), str(int(wrong.sum())),
             *Paired.of(wrong, correlated).words, *Paired.of(wrong, before).words, f"{each:.1f}",
         ])  # fmt: skip
     header = ["", "weights", "examples", "s", "before", "errors", "to correlated", "p",
