@@ -5,7 +5,8 @@
 Rotated surface code, d = 5, five rounds, both bases, depolarizing noise of 0.005 as stim's own
 circuits have it. Each network is trained for the same CPU time of one core, drawing shots included,
 with one seed; then all decode the same shots, whose seed no training saw. `before` are the errors
-of the untrained decoder: the ensemble of as many members, or plain matching. `to correlated` and `to before` are ratios of errors with 95 % intervals by Wald's for paired shots, and McNemar's p for
+of the untrained decoder: the ensemble of as many members, or plain matching. `to correlated` and
+`to before` are ratios of errors with 95 % intervals by Wald's for paired shots, and McNemar's p for
 no difference. Times are of one thread, a shot in the mean.
 """
 
