@@ -23,10 +23,10 @@ class PreDecoder(Recipe):
 
     kind: Literal["pre-decoder"] = "pre-decoder"
     commit: float = Field(
-        default=0.995, gt=0.5, lt=1, description="An edge this likely is taken anywhere."
+        default=0.99, gt=0.5, lt=1, description="An edge this likely is taken anywhere."
     )
     possible: float = Field(
-        default=0.003, gt=0, lt=0.5,
+        default=0.001, gt=0, lt=0.5,
         description="Edges this likely join what has to be explained together.",
     )  # fmt: skip
     correlated: bool = Field(default=False, description="Whether what is left has correlations.")

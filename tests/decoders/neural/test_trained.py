@@ -22,6 +22,7 @@ from decoders.evaluate_config import EvaluateConfig
 from decoders.neural.correcting import CompiledCorrection
 from decoders.neural.decoder_file import Header, read_header, write_decoder
 from decoders.neural.fit import farness, misfit
+from decoders.neural.predecoded import CompiledPreDecoder
 from decoders.neural.problem import Problem
 from decoders.neural.trained import SHIPPED, TrainedDecoder, shipped_for
 from decoders.noise import SI1000, Depolarizing
@@ -265,3 +266,31 @@ def test_what_is_shipped_decodes_what_it_is_said_to(distance: int, basis: str, k
         answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
         errors[name] = int((answers != flips).any(axis=1).sum())
     assert 0 < errors["neural"] < errors["pymatching"]
+
+
+@pytest.mark.parametrize(("distance", "noise"), [
+    (5, Depolarizing(kind="depolarizing", p=0.003, idle="round")),
+    (7, Depolarizing(kind="depolarizing", p=0.005, idle="round")),
+    (9, SI1000(kind="si1000", p=0.002)),
+])  # fmt: skip
+@pytest.mark.parametrize("basis", ["X", "Z"])
+def test_the_shipped_pre_decoder_leaves_matching_little(
+    distance: int, basis: str, noise: Depolarizing | SI1000
+) -> None:
+    """One set of weights at every distance, and hardly a shot that matching had right is lost."""
+    noiseless = memory_circuit("rotated-surface", distance=distance, rounds=distance, basis=basis)
+    circuit = noise.apply(noiseless)
+    model = checked_model("graphlike", circuit).error_model
+    compiled = BASELINES["pre-decoder"].decoder.compile_decoder_for_dem(dem=model)
+    assert isinstance(compiled, CompiledPreDecoder)
+    events, flips = (
+        np.asarray(one)
+        for one in circuit.compile_detector_sampler(seed=9).sample(
+            {5: 2_000, 7: 1_000, 9: 500}[distance], separate_observables=True
+        )
+    )
+    left, flipped = compiled.remaining(events)
+    assert left.sum() < 0.25 * events.sum()
+    alone = (compiled.matched(events) != flips).any(axis=1)
+    ours = (compiled.matched(left) ^ flipped != flips).any(axis=1)
+    assert (ours & ~alone).sum() <= max(2, 0.004 * len(events))
