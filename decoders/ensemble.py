@@ -23,8 +23,9 @@ from decoders.fault_graph import Array, Bits, FaultGraph, edge_sets
 from decoders.recombination import Recombination, Recombined
 
 _SEED = 20_401  # of the perturbations: the same model has the same decoder
-# So many members are enough where odds, as logarithms, are beyond.
-_STAGES = ((1, 5.0), (2, 4.0), (4, 3.0), (8, 1.0))
+# So many members are enough where odds, as logarithms, are beyond: for an answer, and for odds.
+_STAGES_ROUGHLY = ((1, 5.0), (2, 4.0), (4, 3.0), (8, 1.0))
+_STAGES = ((8, 3.0),)
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
 
 
@@ -100,13 +101,14 @@ class CompiledEnsemble(sinter.CompiledDecoder):
     def odds(self, events: Bits, *, roughly: bool = False) -> Array:
         """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D].
 
-        Where plain matching is sure, by its weights; `roughly` tells no more of these than that.
+        Where plain matching is sure, by its weights. `roughly` is for the sign alone: it asks fewer
+        members, and tells no more of sure shots than that.
         """
         found = self.gaps(events, roughly=roughly)
         for number, judge in enumerate(self._judges):
             unsure = np.abs(found[:, number]) <= self._unsure
             different, which = np.unique(events[unsure], axis=0, return_inverse=True)
-            odds = [judge.judge(different[at : at + _AT_ONCE]).odds
+            odds = [judge.judge(different[at : at + _AT_ONCE], roughly=roughly).odds
                     for at in range(0, len(different), _AT_ONCE)]  # fmt: skip
             found[unsure, number] = np.concatenate([*odds, []])[which]
         return found
@@ -121,9 +123,9 @@ class CompiledEnsemble(sinter.CompiledDecoder):
         found = [judge.gaps(events, self._plain, enough) for judge in self._judges]
         return np.stack(found, axis=1) if found else np.zeros((len(events), 0))
 
-    def judge(self, observable: int, events: Bits) -> Judged:
+    def judge(self, observable: int, events: Bits, *, roughly: bool = True) -> Judged:
         """Odds of one observable with their reasons, of shots in which matching is not sure."""
-        return self._judges[observable].judge(events)
+        return self._judges[observable].judge(events, roughly=roughly)
 
 
 class _Judge:
@@ -177,10 +179,11 @@ class _Judge:
         """Of plain matching's answers with such values of the observable, [N]."""
         return self._plain.decode_batch(np.column_stack([events, flips]), return_weights=True)[1]
 
-    def judge(self, events: Bits) -> Judged:
+    def judge(self, events: Bits, *, roughly: bool) -> Judged:
         """From all answers; more members are asked where few leave it open."""
         asked = np.arange(len(events))
-        stages = [(members, enough) for members, enough in _STAGES if members < self._most]
+        stages = [(members, enough) for members, enough in (_STAGES_ROUGHLY if roughly else _STAGES)
+                  if members < self._most]  # fmt: skip
         given = self._asked(range(stages[0][0] if stages else self._most), events)
         found = self._recombined(given)
         odds, first = found.odds.copy(), found.odds
