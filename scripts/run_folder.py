@@ -93,7 +93,10 @@ def _check_same_config(folder: pathlib.Path, config: BaseModel, may_change: Sequ
                      for one in (load(folder / CONFIG, type(config)), config))  # fmt: skip
     if before != after:
         key = ".".join(_first_difference(before, after))
-        raise ValueError(f"{folder} holds a run whose `{key}` is different: give another --out")
+        raise ValueError(
+            f"{folder} holds a run whose `{key}` is different: give another --out, "
+            "or leave it as it was"
+        )
 
 
 def _first_difference(before: Any, after: Any) -> list[str]:
