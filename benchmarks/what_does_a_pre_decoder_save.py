@@ -61,7 +61,7 @@ def found(circuit: stim.Circuit, shots: int) -> Found:
     source = NumberedShots(circuit, seed=SEED)
     parts: list[Found] = []
     for at in range(0, shots, _AT_ONCE):
-        packed = source.take(at, min(_AT_ONCE, shots - at))
+        packed = source.take(at, min(at + _AT_ONCE, shots))
         events, flips = (
             np.unpackbits(bits, axis=1, count=count, bitorder="little").astype(bool)
             for bits, count in zip(packed, (model.num_detectors, 1), strict=True)
