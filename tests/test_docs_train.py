@@ -22,7 +22,7 @@ TEXT = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
 def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
     """The blocks in a process of their own, warnings as errors."""
     shown = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    assert len(shown) == 2
+    assert len(shown) == 3
     program = tmp_path / "shown.py"
     program.write_text("\n".join(["import warnings", "warnings.simplefilter('error')", *shown]))
     ran = subprocess.run(
@@ -31,8 +31,10 @@ def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
              "OMP_NUM_THREADS": "1"}, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    names, errors = map(ast.literal_eval, ran.stdout.splitlines()[-2:])
-    assert "neural" in names
+    lines = ran.stdout.splitlines()
+    names, left, errors = map(ast.literal_eval, (lines[0], *lines[-2:]))
+    assert {"neural", "pre-decoder"} <= set(names)
+    assert [one[2] for one in left] == [5000, 4950, 4500]
     assert set(errors) == {"pymatching", "pymatching-correlated", "this one"}
 
 
