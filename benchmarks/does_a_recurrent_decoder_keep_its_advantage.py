@@ -38,8 +38,8 @@ NETWORKS = {
     "recurrent, 4 members": {"kind": "recurrent", "members": 4},
     "recurrent, events alone": {"kind": "recurrent", "members": 0},
 }
-SECONDS = {3: 240, 5: 420}
-SHOTS = {3: 40_000, 5: 24_000}
+SECONDS = {3: 150, 5: 240}
+SHOTS = {3: 30_000, 5: 12_000}
 
 Wrong = NDArray[np.bool_]
 

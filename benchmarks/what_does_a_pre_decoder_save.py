@@ -35,7 +35,7 @@ from scripts.run_folder import machine
 from scripts.table import aligned
 
 SEED = 9603
-SHOTS = {5: 60_000, 7: 40_000, 9: 24_000, 11: 14_000, 13: 8_000}
+SHOTS = {5: 40_000, 7: 20_000, 9: 12_000, 11: 5_000, 13: 3_000}
 NOISE = {
     "depolarizing": lambda p: Depolarizing(kind="depolarizing", p=p, idle="round"),
     "si1000": lambda p: SI1000(kind="si1000", p=p),
