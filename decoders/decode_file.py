@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
+import sinter
 import stim
 
 from decoders.baselines import ResolvedDecoder
@@ -15,6 +16,7 @@ from decoders.dem import checked_model, require_colors, require_graphlike
 from decoders.sampling import judge
 
 Bits = npt.NDArray[np.uint8]
+Array = npt.NDArray[np.float64]
 ShotFormat = Literal["01", "b8", "r8", "ptb64", "hits", "dets"]
 FORMATS: tuple[str, ...] = get_args(ShotFormat)
 
@@ -30,6 +32,7 @@ class Decoded(NamedTuple):
     predictions: Bits
     declined: npt.NDArray[np.bool_]
     wrong: npt.NDArray[np.bool_] | None
+    odds: Array | None = None
 
 
 def format_of(path: pathlib.Path, given: str | None = None) -> ShotFormat:
@@ -93,9 +96,16 @@ def decode(
     events: Bits,
     flips: Bits | None,
     on_progress: Callable[[float], None],
+    *,
+    odds: bool = False,
 ) -> Decoded:
-    """Decodes events, in the batches that the decoder asks for; `flips` are the truth, if known."""
+    """Decodes events, in the batches that the decoder asks for; `flips` are the truth, if known.
+
+    With `odds` answers are by the signs of the odds, which are kept; ValueError if it tells none.
+    """
     compiled = decoder.decoder.compile_decoder_for_dem(dem=model)
+    by_odds = _ByOdds(decoder.spec, compiled, model.num_detectors) if odds else None
+    compiled = by_odds or compiled
     step, width = decoder.batch_shots or _AT_ONCE, (model.num_observables + 7) // 8
     predictions = np.zeros((len(events), width), dtype=np.uint8)
     declined, wrong = np.zeros((2, len(events)), dtype=bool)
@@ -108,4 +118,26 @@ def decode(
         wrong[part], declined[part] = verdicts > 0, np.any(answers[:, width:], axis=1)
         predictions[part] = answers[:, :width] * ~declined[part, None]
         on_progress(min(1.0, (begun + step) / len(events)))
-    return Decoded(predictions, declined, None if flips is None else wrong)
+    kept = by_odds and np.concatenate([np.zeros((0, model.num_observables)), *by_odds.told])
+    return Decoded(predictions, declined, None if flips is None else wrong, kept)
+
+
+class _ByOdds(sinter.CompiledDecoder):
+    """Answers by the signs of a decoder's odds, and keeps what it was told."""
+
+    def __init__(self, name: str, compiled: Any, detectors: int):
+        if not hasattr(compiled, "odds"):
+            raise ValueError(
+                f"{name} tells no odds: `ensemble` and `neural` do, and the files of `syndrift "
+                "train` but for pre-decoders"
+            )
+        self._compiled, self._detectors = compiled, detectors
+        self.told: list[Array] = []
+
+    def decode_shots_bit_packed(self, *, bit_packed_detection_event_data: Bits) -> Bits:
+        """Answers [N, ceil(O / 8)] to events [N, ceil(D / 8)]."""
+        events = np.unpackbits(
+            bit_packed_detection_event_data, axis=1, count=self._detectors, bitorder="little"
+        )
+        self.told.append(self._compiled.odds(events.astype(bool)))
+        return np.packbits(self.told[-1] < 0, axis=1, bitorder="little")

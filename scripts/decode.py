@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decoders.decode_file import Decoded
+    from decoders.reliability import PostSelection
 
 EPILOG = """\
 examples:
@@ -18,6 +19,7 @@ examples:
   syndrift decode events.b8 --circuit my.stim --decoder ensemble --out predictions.01
   syndrift decode events.b8 --circuit my.stim --flips flips.01
   syndrift decode events.dets --dem my.dem --decoder tesseract > predictions.01
+  syndrift decode events.b8 --circuit my.stim --flips flips.01 --decoder ensemble --odds odds.npy
 
 Events are in one of stim's formats (01, b8, r8, ptb64, hits, dets), which the file's ending says,
 or --format. The error model is the circuit's own, or --dem. Without --out and --flips predictions
@@ -45,12 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help="the events' file holds what the observables did, too")  # fmt: skip
     parser.add_argument("--flips-format", help=f"of --flips: {from_stim}")
     parser.add_argument("--out", type=pathlib.Path, help="a file for the predictions")
+    parser.add_argument(
+        "--odds",
+        type=pathlib.Path,
+        metavar="FILE.npy",
+        help="write ln P(kept) / P(flipped) of each observable [shots, "
+        "observables]; with the truth, print errors without the least sure shots",
+    )
     parser.add_argument("--out-format", help=f"of --out: {from_stim}")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def run(options: argparse.Namespace) -> int:
     """Decodes, writes predictions, prints what was counted."""
+    import numpy as np
+
     from decoders.baselines import custom_decoders_of, resolve_decoder
     from decoders.decode_file import decode, format_of, model_of, read_events, write_predictions
     from decoders.files import read_circuit, read_error_model
@@ -61,8 +72,11 @@ def run(options: argparse.Namespace) -> int:
     circuit = options.circuit and read_circuit(options.circuit)
     model, note = model_of(decoder, circuit, options.dem and read_error_model(options.dem))
     out_format = options.out and format_of(options.out, options.out_format)
-    if options.out and options.out.resolve() in _read(options):
-        raise ValueError(f"--out {options.out}: that file is read: give another")
+    for name, path in (("--out", options.out), ("--odds", options.odds)):
+        if path and path.resolve() in _read(options):
+            raise ValueError(f"{name} {path}: that file is read: give another")
+    if options.odds and options.odds.suffix != ".npy":
+        raise ValueError(f"--odds {options.odds}: expected a name that ends in .npy")
     detectors, observables = model.num_detectors, model.num_observables
     events, flips = read_events(
         options.events, format_of(options.events, options.format), detectors=detectors,
@@ -74,13 +88,29 @@ def run(options: argparse.Namespace) -> int:
         _check_same(len(events), len(flips), options)
     with progress_bar("decoding") as on_progress:
         counts = bool(options.flips or options.appended)
-        decoded = decode(decoder, model, events, flips if counts else None, on_progress)
+        truth = flips if counts else None
+        decoded = decode(decoder, model, events, truth, on_progress, odds=bool(options.odds))
+    if decoded.odds is not None:
+        np.save(options.odds, decoded.odds)
     if options.out:
         write_predictions(options.out, out_format, decoded.predictions, observables)
     if note:
         print(f"note: {note}", file=sys.stderr)
-    _print(decoded, observables, options)
+    left = _without_unsure(decoded.odds, truth, observables)
+    _print(decoded, observables, options, left)
     return 0
+
+
+def _without_unsure(odds: Any, truth: Any, observables: int) -> list[PostSelection]:
+    """Errors without the least sure shots, if odds and truth are known."""
+    import numpy as np
+
+    from decoders.reliability import post_selection
+
+    if odds is None or truth is None or not len(odds):
+        return []
+    flips = np.unpackbits(truth, axis=1, count=observables, bitorder="little").astype(bool)
+    return post_selection(odds, flips)
 
 
 def _read(options: argparse.Namespace) -> set[pathlib.Path]:
@@ -96,17 +126,26 @@ def _check_same(events: int, flips: int, options: argparse.Namespace) -> None:
         )
 
 
-def _print(decoded: Decoded, observables: int, options: argparse.Namespace) -> None:
+def _print(
+    decoded: Decoded, observables: int, options: argparse.Namespace, left: list[PostSelection]
+) -> None:
     found = _figures(decoded) | {
         "decoder": options.decoder,
         "out": options.out and str(options.out),
+        "odds": options.odds and str(options.odds),
     }
+    if left:
+        found["without_unsure"] = [
+            {"discarded": one.discarded, "kept": one.kept, "errors": one.errors} for one in left
+        ]
     if options.json:
         print(json.dumps(found))
-    elif decoded.wrong is None and not options.out:
+    elif decoded.wrong is None and not (options.out or options.odds):
         _print_predictions(decoded, observables)
     else:
         print(_summary(found))
+    if left and not options.json:
+        print(f"\n{_left_table(left)}")
 
 
 def _figures(decoded: Decoded) -> dict[str, Any]:
@@ -132,7 +171,19 @@ def _summary(found: dict[str, Any]) -> str:
         lines.append(f"logical error rate a shot: {found['ler']:.4g}, 95 % [{low:.4g}, {high:.4g}]")
     if found["out"]:
         lines.append(f"predictions in {found['out']}")
+    if found["odds"]:
+        lines.append(f"odds in {found['odds']}")
     return "\n".join(lines)
+
+
+def _left_table(left: list[PostSelection]) -> str:
+    from scripts.table import aligned
+
+    rows = [[f"{one.discarded:.2%}", f"{one.kept:,}", f"{one.least:.2f}", f"{one.errors:,}",
+             f"{one.rate:.3g} [{one.interval[0]:.3g}, {one.interval[1]:.3g}]"]
+            for one in left]  # fmt: skip
+    header = ["least sure discarded", "shots kept", "of |odds| from", "errors", "error rate"]
+    return aligned(header, rows)
 
 
 def _print_predictions(decoded: Decoded, observables: int) -> None:

@@ -136,6 +136,29 @@ class Shy(sinter.Decoder, sinter.CompiledDecoder):
     assert [line == "0" * 10 for line in lines] == shy.tolist()
 
 
+def test_odds_are_kept_and_say_what_discarding_gives(
+    given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("events.b8", given.events, num_detectors=given.circuit.num_detectors)
+    write("flips.b8", given.flips, num_observables=10)
+    arguments = ["decode", "events.b8", "--circuit", "my.stim", "--decoder", "ensemble"]
+    assert main([*arguments, "--odds", "odds.npy", "--out", "out.b8"]) == 0
+    assert "odds in odds.npy\n" in capsys.readouterr().out
+    odds = np.load("odds.npy")
+    said = stim.read_shot_data_file(path="out.b8", format="b8", num_observables=10)
+    np.testing.assert_array_equal(odds < 0, said)
+    wrong = (said != given.flips).any(axis=1)
+    arguments += ["--odds", "odds.npy", "--flips", "flips.b8"]
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["errors"] == found["without_unsure"][0]["errors"] == wrong.sum() > 0
+    sure = np.sort(np.abs(odds).min(axis=1))[-found["without_unsure"][-1]["kept"]]
+    left = np.abs(odds).min(axis=1) >= sure
+    assert found["without_unsure"][-1]["errors"] == (wrong & left).sum() < wrong.sum()
+    assert main(arguments) == 0
+    assert f"{left.sum()} " in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (["none.b8", "--circuit", "my.stim"], "none.b8: no such file"),
     (["events.b8"], "give the circuit that made the events, its error model, or both"),
@@ -147,6 +170,8 @@ class Shy(sinter.Decoder, sinter.CompiledDecoder):
     (["events.b8", "--circuit", "my.stim", "--decoder", "run.safetensors"], "file, got a folder"),
     (["events.b8", "--circuit", "my.stim", "--out", "out.csv"], "out.csv: its ending is none of"),
     (["events.b8", "--circuit", "my.stim", "--out", "events.b8"], "that file is read"),
+    (["events.b8", "--circuit", "my.stim", "--odds", "odds.txt"], "a name that ends in .npy"),
+    (["events.b8", "--circuit", "my.stim", "--odds", "odds.npy"], "correlated tells no odds"),
     (["events.b8", "--circuit", "my.stim", "--flips", "few.01"], "500 shots, few.01 3: they are"),
     (["events.b8", "--circuit", "my.stim", "--decoder", "tesseact"], "did you mean `tesseract`?"),
     (["events.b8", "--circuit", "my.stim", "--flips", "few.01", "--appended"], "not allowed with"),
