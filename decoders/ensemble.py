@@ -42,13 +42,19 @@ class _Answers(NamedTuple):
 
     def to(self, shots: Bits) -> _Answers:
         """Those to some of the shots."""
-        numbers = (one[:, shots] for one in self[1:])
-        return _Answers(tuple(one[shots] for one in self.sets), *numbers)
+        return _Answers(
+            tuple(one[shots] for one in self.sets),
+            self.costs[:, shots], self.names[:, shots], self.flips[:, shots],
+        )  # fmt: skip
 
     def beside(self, others: _Answers) -> _Answers:
         """These and others to the same shots."""
-        numbers = (np.concatenate(pair) for pair in zip(self[1:], others[1:], strict=True))
-        return _Answers(self.sets + others.sets, *numbers)
+        return _Answers(
+            self.sets + others.sets,
+            np.concatenate([self.costs, others.costs]),
+            np.concatenate([self.names, others.names]),
+            np.concatenate([self.flips, others.flips]),
+        )
 
     @property
     def logs(self) -> Array:
@@ -123,7 +129,7 @@ class CompiledEnsemble(sinter.CompiledDecoder):
         found = [judge.gaps(events, self._plain, enough) for judge in self._judges]
         return np.stack(found, axis=1) if found else np.zeros((len(events), 0))
 
-    def judge(self, observable: int, events: Bits, *, roughly: bool = True) -> Judged:
+    def judge(self, observable: int, events: Bits, *, roughly: bool = False) -> Judged:
         """Odds of one observable with their reasons, of shots in which matching is not sure."""
         return self._judges[observable].judge(events, roughly=roughly)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import sinter
-import stim
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from decoders.evaluate_config import Recipe
+from decoders.evaluate_config import Recipe, listed
 from decoders.neural.predecoder_recipe import PreDecoder
+from decoders.neural.readout import Sampled, Told
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +27,23 @@ class Corrector(Recipe):
         default=6.0, gt=0, description="Shots whose gap by plain matching is larger are sure."
     )
     channels: int = Field(default=24, ge=1, description="Features at each place.")
+    beside: Annotated[tuple[Told, ...], BeforeValidator(listed)] = Field(
+        default=(), exclude_if=lambda beside: not beside,
+        description="What it sees beside events, of edges that a wrong bit makes: 'soft', what "
+        "these weigh by the values read; 'leaked', whether a leaked qubit was found.",
+    )  # fmt: skip
 
-    def sight(self, problem: Problem, sampled: stim.Circuit | None = None) -> MatchingSight:
+    def sight(self, problem: Problem, sampled: Sampled | None = None) -> MatchingSight:
         """What it sees, of shots of the circuit `sampled` where there are any to draw."""
         from decoders.neural.sight import MatchingSight
 
-        return MatchingSight(problem, sampled, members=self.members, unsure=self.unsure)
+        return MatchingSight(
+            problem, sampled, members=self.members, unsure=self.unsure, beside=self.beside
+        )
+
+    def inputs(self, kinds: int, layers: int) -> int:
+        """Numbers at each place: events, weights, answers of members, and what is beside."""
+        return layers + kinds * (1 + 2 * (self.members > 0) + len(self.beside))
 
     def refusal(self, problem: Problem) -> str | None:
         """Why it cannot be trained on the problem, if it cannot."""
@@ -61,7 +72,8 @@ class Residual(Corrector):
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.networks import Convolution, Corrected
 
-        return Corrected(Convolution(3 * kinds + layers, self.channels, self.depth), scalars=3)
+        body = Convolution(self.inputs(kinds, layers), self.channels, self.depth)
+        return Corrected(body, scalars=3)
 
 
 class Recurrent(Corrector):
@@ -74,8 +86,7 @@ class Recurrent(Corrector):
         """Untrained, for edges of so many kinds and detectors in so many layers."""
         from decoders.neural.networks import Corrected, Recurrence
 
-        inputs = (3 if self.members else 1) * kinds + layers
-        body = Recurrence(inputs, self.channels, self.depth)
+        body = Recurrence(self.inputs(kinds, layers), self.channels, self.depth)
         return Corrected(body, scalars=3 if self.members else 1)
 
 

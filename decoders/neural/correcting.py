@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from decoders.fault_graph import Array, Bits
+from decoders.neural.readout import Beside
 from decoders.neural.sight import Batch, MatchingSight
 
 _AT_ONCE = 1024  # shots that a network sees together
@@ -31,17 +32,20 @@ class CompiledCorrection(sinter.CompiledDecoder):
         return CompiledCorrection(self.sight, self._network, engine)
 
     def decode_shots_bit_packed(
-        self, *, bit_packed_detection_event_data: NDArray[np.uint8]
+        self, *, bit_packed_detection_event_data: NDArray[np.uint8], beside: Beside | None = None
     ) -> NDArray[np.uint8]:
-        """Answers [N, ceil(O / 8)] to events [N, ceil(D / 8)]."""
+        """Answers [N, ceil(O / 8)] to events [N, ceil(D / 8)], with what is beside."""
         events = np.unpackbits(
             bit_packed_detection_event_data, axis=1, count=self.sight.detectors, bitorder="little"
         ).astype(bool)
-        return np.packbits(self.odds(events, roughly=True) < 0, axis=1, bitorder="little")
+        return np.packbits(
+            self.odds(events, roughly=True, beside=beside) < 0, axis=1, bitorder="little"
+        )
 
-    def odds(self, events: Bits, *, roughly: bool = False) -> Array:
+    def odds(self, events: Bits, *, roughly: bool = False, beside: Beside | None = None) -> Array:
         """ln P(it does not flip) / P(it flips) of each observable, [N, O], of events [N, D].
 
+        `beside` is what is known beside them, if any; see decoders.neural.readout.beside_of.
         Of shots of which plain matching is sure, `roughly` tells no more than that.
         """
         detectors = self.sight.detectors
@@ -50,7 +54,7 @@ class CompiledCorrection(sinter.CompiledDecoder):
                 f"expected events as bool [shots, {detectors}], not packed, got {events.shape}: "
                 "unpack them with np.unpackbits(events, axis=1, count=..., bitorder='little')"
             )
-        seen = self.sight.look(events, roughly=roughly)
+        seen = self.sight.look(events, roughly=roughly, beside=beside)
         odds = seen.odds.copy()
         for at in range(0, len(seen.shots), _AT_ONCE):
             some = slice(at, at + _AT_ONCE)

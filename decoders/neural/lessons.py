@@ -5,31 +5,48 @@ Other processes draw while one trains; each draws every so-manieth batch, and th
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import multiprocessing as mp
 import queue
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from decoders.dem import checked_model, mechanisms
 from decoders.evaluate import Point, points_of
+from decoders.neural.architectures import Corrector
 from decoders.neural.lattice import Kind
 from decoders.neural.problem import Problem
+from decoders.neural.readout import Beside, Readout, Sampled
 from decoders.neural.sight import Batch, Sight
 from decoders.neural.training_config import TrainingConfig
+from decoders.shots import Bits, NumberedShots, circuit_key, shard_seed
 
 _AHEAD = 4  # batches that wait for the one who trains
 _PATIENCE_S = 5.0  # between two looks whether a drawing process is alive
 
 
+class HeldOutShots(NamedTuple):
+    """Events and flips, packed as `NumberedShots` gives them, and what is beside events, if any."""
+
+    events: Bits
+    flips: Bits
+    beside: Beside | None
+
+
 class Lessons:
-    """What a config's batches are drawn from; ValueError if it cannot be trained on them."""
+    """What a config's batches are drawn from; ValueError if it cannot be trained on them.
+
+    Where there is a readout, the points' circuits have its errors, too.
+    """
 
     def __init__(self, config: TrainingConfig):
         self._config = config
-        self.points: list[Point] = list(points_of(config))
+        bare = list(points_of(config))
+        self._sampled = [Sampled(point.circuit, config.readout) for point in bare]
+        self.points: list[Point] = [_hardened(point, config.readout) for point in bare]
         models = [checked_model("graphlike", point.circuit).error_model for point in self.points]
         first = [Problem.of(model) for model in models]
         kinds = {kind for problem in first for kind in problem.lattice.kinds}
@@ -57,9 +74,19 @@ class Lessons:
         """Batch `number`."""
         point, seed = self.choice(number)
         if point not in self._sights:
-            circuit = self.points[point].circuit
-            self._sights[point] = self._config.network.sight(self.problems[point], circuit)
+            self._sights[point] = self._sight(point)
         return self._sights[point].draw(self._config.batch, seed)
+
+    def held_out(self, point: int, shots: int) -> HeldOutShots:
+        """Shots of a point that no batch has."""
+        circuit, readout = self._sampled[point]
+        if readout is None:
+            events, flips = NumberedShots(circuit, seed=self._config.seed).take(0, shots)
+            return HeldOutShots(events, flips, None)
+        seed = shard_seed(circuit_key(circuit), self._config.seed, 0)
+        read = self._sampled[point].sampler(seed).sample(shots)
+        events, flips = (np.packbits(bits, axis=1, bitorder="little") for bits in read[:2])
+        return HeldOutShots(events, flips, read.beside)
 
     def from_(self, first: int) -> Generator[Batch]:
         """Batches from number `first` to the last, drawn by the config's workers."""
@@ -80,6 +107,19 @@ class Lessons:
         finally:
             for worker in workers:
                 worker.terminate()
+
+    def _sight(self, point: int) -> Sight:
+        network, problem = self._config.network, self.problems[point]
+        if isinstance(network, Corrector):
+            return network.sight(problem, self._sampled[point])
+        return network.sight(problem)  # it draws shots of the error model
+
+
+def _hardened(point: Point, readout: Readout | None) -> Point:
+    """The point, whose circuit has the readout's errors."""
+    if readout is None:
+        return point
+    return dataclasses.replace(point, circuit=readout.hard(point.circuit))
 
 
 def _check(config: TrainingConfig, point: Point, problem: Problem, layers: int) -> None:

@@ -18,6 +18,7 @@ from torch import nn
 
 from decoders.baselines.extras import optional_module
 from decoders.neural.problem import Problem
+from decoders.neural.readout import as_if_read
 from decoders.neural.sight import Batch, MatchingSight
 
 _ODDS = "odds"
@@ -78,14 +79,15 @@ def export_onnx(
 def open_shots(problem: Problem, sight: MatchingSight) -> Batch:
     """What is seen of the first few hundred open shots of an error model; fewer if these are rare.
 
-    [M, ...] by name, always the same.
+    [M, ...] by name, always the same; what is beside events is such as may occur.
     """
     sampler = problem.model.compile_sampler(seed=_SEED)
     found: list[Batch] = []
     count = drawn = 0
     while count < _ENOUGH and drawn < _MOST_SHOTS:
         events, _, _ = sampler.sample(_SHOTS)
-        seen = sight.look(np.asarray(events))
+        beside = as_if_read(problem.graph, _SHOTS, _SEED + drawn) if sight.sees else None
+        seen = sight.look(np.asarray(events), beside=beside)
         found.append(seen.seen)
         count, drawn = count + len(seen.shots), drawn + _SHOTS
     return {

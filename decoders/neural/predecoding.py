@@ -129,7 +129,7 @@ class Ways(NamedTuple):
         return shots[taken], rules[taken]
 
 
-def parities(chosen: Bits, made_of: csr_array) -> Bits:
+def parities(chosen: Bits | csr_array, made_of: csr_array) -> Bits:
     """Which of M things are in an odd number of those chosen [N, C], by what these are made of.
 
     >>> parities(np.array([[True, True]]), _sparse([[0, 1], [1, 2]], 3)).astype(int)

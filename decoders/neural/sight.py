@@ -6,17 +6,17 @@ decode these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import stim
 from numpy.typing import NDArray
 
 from decoders.baselines.ensemble import EnsembleMatching
 from decoders.ensemble import Judged
 from decoders.fault_graph import Array, Bits
 from decoders.neural.problem import Problem
+from decoders.neural.readout import Beside, Sampled, Told
 
 Batch = Mapping[str, NDArray[Any]]
 """Arrays by name, with an example a row; "weights" has one row for all."""
@@ -52,13 +52,21 @@ class MatchingSight:
 
     Shots are open where plain matching's answers for the two values of an observable differ by
     less than `unsure`, and, with an ensemble of `members`, where its first few leave it open, too.
-    Without members a network sees the events and that difference alone.
+    Without members a network sees the events and that difference alone. What it sees `beside`
+    these, matching does not.
     """
 
     def __init__(
-        self, problem: Problem, sampled: stim.Circuit | None, *, members: int, unsure: float
+        self,
+        problem: Problem,
+        sampled: Sampled | None,
+        *,
+        members: int,
+        unsure: float,
+        beside: Sequence[Told] = (),
     ):
-        self._problem, self._circuit, self._members = problem, sampled, members
+        self._problem, self._sampled, self._members = problem, sampled, members
+        self.sees = tuple(beside)
         recipe = EnsembleMatching(members=members, unsure=unsure)
         self._ensemble = recipe.compile_decoder_for_dem(dem=problem.model)
         self._unsure = unsure
@@ -69,15 +77,23 @@ class MatchingSight:
         """Of a shot."""
         return self._problem.model.num_detectors
 
-    def look(self, events: Bits, *, roughly: bool = False) -> Open:
-        """At events [N, D]; `roughly` tells of sure shots no more than that."""
+    def look(self, events: Bits, *, roughly: bool = False, beside: Beside | None = None) -> Open:
+        """At events [N, D], and at what is known beside.
+
+        `roughly` asks fewer members, and tells of sure shots no more than that.
+        """
+        if beside is not None and len(beside.doubts) != len(events):
+            raise ValueError(
+                f"expected what is beside {len(events)} shots, got {len(beside.doubts)}"
+            )
         odds = self._ensemble.gaps(events, roughly=roughly)
         parts: list[tuple[NDArray[np.int64], int, Batch]] = []
         for observable in range(odds.shape[1]):
             unsure = np.flatnonzero(np.abs(odds[:, observable]) <= self._unsure)
             for at in range(0, len(unsure), _AT_ONCE):
-                parts.append(self._part(events, odds, observable, unsure[at : at + _AT_ONCE]))
-        parts = parts or [self._part(events, odds, 0, np.arange(0))]
+                some = unsure[at : at + _AT_ONCE]
+                parts.append(self._part(events, beside, odds, observable, some, roughly))
+        parts = parts or [self._part(events, beside, odds, 0, np.arange(0), roughly)]
         names = parts[0][2].keys()
         seen = {name: np.concatenate([part[name] for *_, part in parts]) for name in names}
         return Open(
@@ -89,16 +105,16 @@ class MatchingSight:
 
     def draw(self, examples: int, seed: int) -> Batch:
         """Open shots of the circuit, with "kept": whether the observable did not flip."""
-        if self._circuit is None:
+        if self._sampled is None:
             raise ValueError("there is no circuit to draw shots of")
-        sampler = self._circuit.compile_detector_sampler(seed=seed)
+        sampler = self._sampled.sampler(seed)
         found: list[Batch] = []
         count = drawn = 0
         shots = 4 * examples
         while count < examples and drawn < _MOST_DRAWN:
-            events, flips = sampler.sample(shots, separate_observables=True)
-            seen = self.look(np.asarray(events), roughly=True)
-            kept = ~np.asarray(flips)[seen.shots, seen.observables]
+            read = sampler.sample(shots)
+            seen = self.look(read.events, roughly=True, beside=read.beside)
+            kept = ~read.flips[seen.shots, seen.observables]
             found.append({**seen.seen, "kept": kept.astype(np.float32)})
             count, drawn = count + len(kept), drawn + shots
             missing = (examples - count) * drawn / max(count, 1)
@@ -114,14 +130,20 @@ class MatchingSight:
         return {**batch, "weights": self._weights}
 
     def _part(
-        self, events: Bits, odds: Array, observable: int, shots: NDArray[np.int64]
+        self,
+        events: Bits,
+        beside: Beside | None,
+        odds: Array,
+        observable: int,
+        shots: NDArray[np.int64],
+        roughly: bool,
     ) -> tuple[NDArray[np.int64], int, Batch]:
         """Judges shots, and writes into `odds` what that gave."""
         gaps, lattice = odds[shots, observable], self._problem.lattice
         if not self._members:
             seen = {"scalars": gaps[:, None].astype(np.float32)}
-            return shots, observable, {**seen, "events": lattice.with_events(events[shots])}
-        judged = self._ensemble.judge(observable, events[shots])
+            return shots, observable, {**seen, "events": self._grid(events, beside, shots)}
+        judged = self._ensemble.judge(observable, events[shots], roughly=roughly)
         odds[shots, observable] = judged.odds
         left = shots[judged.asked]
         kept, flipped = (judged.found.chances(value) for value in (0, 1))
@@ -129,8 +151,21 @@ class MatchingSight:
             "scalars": _scalars(judged, gaps[judged.asked]),
             "edges": np.concatenate(
                 [lattice.with_edges(kept - flipped), lattice.with_edges(kept + flipped)], axis=1),
-            "events": lattice.with_events(events[left]),
+            "events": self._grid(events, beside, left),
         }  # fmt: skip
+
+    def _grid(
+        self, events: Bits, beside: Beside | None, shots: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Layers of events of some shots, and then kinds of edges for each that is beside."""
+        graph, lattice = self._problem.graph, self._problem.lattice
+        found = [lattice.with_events(events[shots])]
+        for name in self.sees:
+            values = np.zeros((len(shots), len(graph.edges)))
+            if beside is not None:
+                values = beside.of(shots).on_edges(name, graph)
+            found.append(lattice.with_edges(values))
+        return np.concatenate(found, axis=1)
 
 
 def _scalars(judged: Judged, gaps: Array) -> NDArray[np.float32]:

@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import sinter
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from decoders.baselines import resolve_decoder
+from decoders.neural.correcting import CompiledCorrection
 from decoders.neural.decoder_file import OURS, Judgement
 from decoders.neural.learner import Learner
-from decoders.neural.lessons import Lessons
+from decoders.neural.lessons import HeldOutShots, Lessons
 from decoders.neural.sight import Batch
 from decoders.neural.training_config import TrainingConfig
 from decoders.neural.training_state import TrainingState
-from decoders.shots import NumberedShots
 
 STATE, LOG = "state.safetensors", "tensorboard"
 RIVALS = ("pymatching", "pymatching-correlated")
@@ -54,8 +55,7 @@ class HeldOut:
         self._problems = lessons.problems
         self._network = config.network.network(len(lessons.kinds), lessons.layers).eval()
         self._ours = [config.network.decoder(self._network, one) for one in lessons.problems]
-        self.given = [NumberedShots(point.circuit, seed=config.seed).take(0, each)
-                       for point in lessons.points]  # fmt: skip
+        self.given = [lessons.held_out(number, each) for number in range(len(lessons.points))]
         self.errors = {name: sum(self._rival(name)) for name in RIVALS}
 
     def judged(self, network: nn.Module) -> int:
@@ -69,10 +69,15 @@ class HeldOut:
                 for problem, given in zip(self._problems, self.given, strict=True)]  # fmt: skip
 
     @staticmethod
-    def _errors(compiled: Any, given: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> int:
-        events, flips = given
-        answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
-        return int((answers != flips).any(axis=1).sum())
+    def _errors(compiled: sinter.CompiledDecoder, given: HeldOutShots) -> int:
+        """On shots of which it gets what it can use."""
+        if isinstance(compiled, CompiledCorrection):
+            answers = compiled.decode_shots_bit_packed(
+                bit_packed_detection_event_data=given.events, beside=given.beside
+            )
+        else:
+            answers = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=given.events)
+        return int((answers != given.flips).any(axis=1).sum())
 
 
 def train(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from decoders.evaluate_config import Recipe, Sources
-from decoders.neural.architectures import Architecture
+from decoders.neural.architectures import Architecture, Corrector
+from decoders.neural.readout import Readout
 
 MAY_CHANGE = ("title", "workers", "threads", "device")  # keys, where a training goes on
 
@@ -37,6 +38,10 @@ class TrainingConfig(Sources):
 
     title: str = Field(default="A trained decoder", description="Stands in its file.")
     seed: int = Field(default=1, ge=0, lt=2**31, description="The same seed, the same weights.")
+    readout: Readout | None = Field(
+        default=None, exclude_if=lambda readout: readout is None,
+        description="Errors of measurements beside the noise, whose values can be told.",
+    )  # fmt: skip
     network: Architecture = Field(description="What is trained, such as kind = 'residual'.")
     examples: int = Field(default=1_000_000, ge=1, description="Open shots to train on in all.")
     batch: int = Field(default=256, ge=1, description="Examples a step, all of one circuit.")
@@ -49,6 +54,15 @@ class TrainingConfig(Sources):
     workers: int = Field(default=1, ge=0, le=256, description="Processes that draw shots.")
     threads: int | None = Field(default=None, ge=1, description="Of torch; what is left, if unset.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it trains.")
+
+    @model_validator(mode="after")
+    def _has_what_it_sees(self) -> Self:
+        if isinstance(self.network, Corrector) and self.network.beside and self.readout is None:
+            raise ValueError(
+                f"network.beside = {list(self.network.beside)} needs a [readout] that gives it, "
+                "such as separation = 4.0"
+            )
+        return self
 
     @property
     def steps(self) -> int:

@@ -107,7 +107,7 @@ def test_rough_gaps_are_bounds_beyond_what_is_sure(code: str) -> None:
     compiled = EnsembleMatching(unsure=5.0).compile_decoder_for_dem(
         dem=circuit_model(circuit, decomposed=True)
     )
-    events = circuit.compile_detector_sampler(seed=3).sample(4_000)
+    events = np.asarray(circuit.compile_detector_sampler(seed=3).sample(4_000))
     exact, rough = compiled.gaps(events)[:, 0], compiled.gaps(events, roughly=True)[:, 0]
     np.testing.assert_array_equal(np.sign(exact), np.sign(rough))
     near = np.abs(exact) <= 5
@@ -125,7 +125,7 @@ def test_gaps_are_those_of_matching_with_all_events() -> None:
         memory_circuit("rotated-surface", distance=3, rounds=3)
     )
     model = circuit_model(circuit, decomposed=True)
-    events = circuit.compile_detector_sampler(seed=3).sample(500)
+    events = np.asarray(circuit.compile_detector_sampler(seed=3).sample(500))
     weights = [
         pymatching.Matching.from_detector_error_model(FaultGraph.of(model).forcing(0)).decode_batch(
             np.column_stack([events, np.full(len(events), flip)]), return_weights=True

@@ -17,6 +17,7 @@ from decoders.neural.decoder_file import write_decoder
 from decoders.neural.networks import Corrected
 from decoders.neural.onnx_export import OnnxEngine, export_onnx, open_shots
 from decoders.neural.problem import Problem
+from decoders.neural.readout import Readout, Sampled
 from decoders.neural.sight import Batch
 from tests.decoders import conformance
 from tests.decoders.neural.small_decoder import circuit_of, model_of, trained
@@ -24,8 +25,10 @@ from tests.decoders.neural.small_decoder import circuit_of, model_of, trained
 RECIPES = {
     "residual": Residual(kind="residual", members=2, channels=8, depth=2),
     "recurrent": Recurrent(kind="recurrent", members=0, channels=8, depth=2),
+    "residual-beside": Residual(kind="residual", members=2, channels=4, depth=2,
+                                beside=("soft", "leaked")),
     "recurrent-ensemble": Recurrent(kind="recurrent", members=3, channels=4, depth=1),
-}
+}  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -100,6 +103,21 @@ def test_eight_bits_agree_nearly(name: str) -> None:
     assert 1e-3 < np.sqrt(np.mean(open_**2)) < 0.5  # where the network's own part is around 1
     wrong = conformance.answers_of(by_int8, bits) != conformance.answers_of(case.compiled, bits)
     assert wrong.sum() <= 20
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_what_is_beside_events_goes_in_too(int8: bool) -> None:
+    """Ranges of eight bits are of values that may occur: the error model knows of no readout."""
+    case, readout = made("residual-beside"), Readout(separation=4.0, leaked=0.01)
+    events, _, beside = Sampled(circuit_of(), readout).sampler(3).sample(2000)
+    by_onnx = case.compiled.run_by(OnnxEngine.of(case.network, case.examples, int8=int8))
+    odds = case.compiled.odds(events, beside=beside)
+    off = by_onnx.odds(events, beside=beside) - odds
+    assert np.abs(odds - case.compiled.odds(events)).max() > 0.5
+    if int8:
+        assert 1e-3 < np.sqrt(np.mean(off[off != 0] ** 2)) < 0.5
+    else:
+        np.testing.assert_allclose(off, 0.0, atol=1e-4)
 
 
 def test_the_file_has_named_inputs_and_says_nothing(

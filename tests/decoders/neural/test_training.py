@@ -30,7 +30,10 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 RECURRENT = {"kind": "recurrent", "members": 0, "channels": 6}
 PRE_DECODER = {"kind": "pre-decoder", "channels": 4, "depth": 2}
-KINDS = [SMALL["network"], RECURRENT, PRE_DECODER]
+BESIDE = {**SMALL["network"], "beside": ["soft", "leaked"]}
+READOUT = {"separation": 4.0, "leaked": 0.01}
+KINDS = {"residual": (SMALL["network"], None), "recurrent": (RECURRENT, None),
+         "pre-decoder": (PRE_DECODER, None), "beside": (BESIDE, READOUT)}  # fmt: skip
 
 
 def config(**others: Any) -> TrainingConfig:
@@ -45,11 +48,10 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-@pytest.mark.parametrize("network", KINDS, ids=[one["kind"] for one in KINDS])
-def test_stopped_and_gone_on_with_gives_the_same_weights(
-    tmp_path: pathlib.Path, network: dict[str, Any]
-) -> None:
-    given = config(network=network)
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_and_gone_on_with_gives_the_same_weights(tmp_path: pathlib.Path, kind: str) -> None:
+    network, readout = KINDS[kind]
+    given = config(network=network, readout=readout)
     whole = train(given, tmp_path / "whole")
     for step in (1, 4, 7):
         train(given, tmp_path / "parts", until=step)
@@ -60,7 +62,8 @@ def test_stopped_and_gone_on_with_gives_the_same_weights(
     assert told[0] == told[1]
     assert not same(weights(whole), weights(train(given, tmp_path / "early", until=9)))
     assert not same(
-        weights(whole), weights(train(config(network=network, seed=2), tmp_path / "other"))
+        weights(whole),
+        weights(train(config(network=network, readout=readout, seed=2), tmp_path / "other")),
     )
 
 
@@ -208,8 +211,11 @@ def marked(events: np.ndarray) -> set[bytes]:
     return {one.tobytes() for one in flat if one.sum() >= 8}
 
 
-def test_held_out_shots_are_never_drawn() -> None:
-    given = config(noise={"kind": "depolarizing", "p": [0.03]}, held_out={"shots": 20_000})
+@pytest.mark.parametrize("readout", [None, {"separation": 5.0}], ids=["bits", "values"])
+def test_held_out_shots_are_never_drawn(readout: dict[str, float] | None) -> None:
+    given = config(
+        noise={"kind": "depolarizing", "p": [0.03]}, held_out={"shots": 20_000}, readout=readout
+    )
     lessons = Lessons(given)
     kept = HeldOut(lessons, given).given[0][0]
     (problem,) = lessons.problems
