@@ -16,7 +16,6 @@ import numpy as np
 
 from decoders.dem import checked_model, mechanisms
 from decoders.evaluate import Point, points_of
-from decoders.neural.architectures import Corrector
 from decoders.neural.lattice import Kind
 from decoders.neural.problem import Problem
 from decoders.neural.readout import Beside, Readout, Sampled
@@ -109,10 +108,7 @@ class Lessons:
                 worker.terminate()
 
     def _sight(self, point: int) -> Sight:
-        network, problem = self._config.network, self.problems[point]
-        if isinstance(network, Corrector):
-            return network.sight(problem, self._sampled[point])
-        return network.sight(problem)  # it draws shots of the error model
+        return self._config.network.sight(self.problems[point], self._sampled[point])
 
 
 def _hardened(point: Point, readout: Readout | None) -> Point:
