@@ -24,7 +24,7 @@ class Corrected(Learner):
     def forward(
         self, scalars: Tensor, events: Tensor, weights: Tensor, edges: Tensor | None = None
     ) -> Tensor:
-        """`events` with what is beside [M, C, T, Y, X], `weights` [1, K, ...], `edges` [M, 2 K, ...]."""
+        """Events and what is beside [M, C, T, Y, X], weights [1, K, ...], edges [M, 2 K, ...]."""
         start = scalars @ self.mixture
         same = torch.cat([events, weights.expand(events.shape[0], -1, -1, -1, -1)], dim=1)
         if edges is None:  # whether matching is right is easier to see than what is right
