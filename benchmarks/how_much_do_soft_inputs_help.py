@@ -34,8 +34,8 @@ SEED, P = 9607, 0.002
 READOUT = Readout(separation=4.0)
 REFERENCES = ("pymatching", "pymatching-correlated", "ensemble")
 NETWORK = {"kind": "residual", "members": 4}
-SECONDS = {3: 240, 5: 420}
-SHOTS = {3: 100_000, 5: 40_000}
+SECONDS = {3: 120, 5: 180}
+SHOTS = {3: 60_000, 5: 20_000}
 
 Wrong = NDArray[np.bool_]
 
