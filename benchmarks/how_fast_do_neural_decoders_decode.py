@@ -58,7 +58,7 @@ def main() -> None:
         circuit = Depolarizing(kind="depolarizing", p=P, idle="round").apply(noiseless)
         events, _ = NumberedShots(circuit, seed=SEED).take(0, 16_384)
         for name, compiled in decoders_of(circuit):
-            found = decode_times(compiled, events, budget_seconds=1 if quick else 8)
+            found = decode_times(compiled, events, budget_seconds=1 if quick else 3)
             times = (found.batched_seconds_per_shot, found.single_median_seconds,
                      found.single_p99_seconds)  # fmt: skip
             rows.append([f"d = {distance}", name, *(f"{1e6 * one / rounds:.1f}" for one in times
