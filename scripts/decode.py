@@ -72,11 +72,7 @@ def run(options: argparse.Namespace) -> int:
     circuit = options.circuit and read_circuit(options.circuit)
     model, note = model_of(decoder, circuit, options.dem and read_error_model(options.dem))
     out_format = options.out and format_of(options.out, options.out_format)
-    for name, path in (("--out", options.out), ("--odds", options.odds)):
-        if path and path.resolve() in _read(options):
-            raise ValueError(f"{name} {path}: that file is read: give another")
-    if options.odds and options.odds.suffix != ".npy":
-        raise ValueError(f"--odds {options.odds}: expected a name that ends in .npy")
+    _check_written(options)
     detectors, observables = model.num_detectors, model.num_observables
     events, flips = read_events(
         options.events, format_of(options.events, options.format), detectors=detectors,
@@ -113,9 +109,15 @@ def _without_unsure(odds: Any, truth: Any, observables: int) -> list[PostSelecti
     return post_selection(odds, flips)
 
 
-def _read(options: argparse.Namespace) -> set[pathlib.Path]:
+def _check_written(options: argparse.Namespace) -> None:
+    """Refuses to write over what is read."""
     given = (options.events, options.flips, options.circuit, options.dem)
-    return {path.resolve() for path in given if path}
+    read = {path.resolve() for path in given if path}
+    for name, path in (("--out", options.out), ("--odds", options.odds)):
+        if path and path.resolve() in read:
+            raise ValueError(f"{name} {path}: that file is read: give another")
+    if options.odds and options.odds.suffix != ".npy":
+        raise ValueError(f"--odds {options.odds}: expected a name that ends in .npy")
 
 
 def _check_same(events: int, flips: int, options: argparse.Namespace) -> None:

@@ -62,8 +62,7 @@ def open_run(
             )
         _check_same_tools(folder, known, sources)
         _check_same_config(folder, config, may_change)
-        with alone(folder):  # refuses while another process is at it, before anything is written
-            pass
+        _check_free(folder)
         sessions = known["sessions"]
     folder.mkdir(parents=True, exist_ok=True)
     for kept, given in zip(kept_inputs(folder, inputs), inputs, strict=True):
@@ -85,6 +84,12 @@ def _check_ours(folder: pathlib.Path) -> None:
         raise ValueError(f"{folder}: expected a folder, got a file")
     if folder.is_dir() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} holds other files: give a new or an empty folder")
+
+
+def _check_free(folder: pathlib.Path) -> None:
+    """Refuses while another process is at it, before anything is written."""
+    with alone(folder):
+        pass
 
 
 def _check_same_config(folder: pathlib.Path, config: BaseModel, may_change: Sequence[str]) -> None:
