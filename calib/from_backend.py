@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import statistics
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -18,7 +19,10 @@ _SUCH_AS = {"cz": "fake_torino, fake_marrakesh", "ecr": "fake_sherbrooke, fake_b
 
 
 def fake_backend(name: str) -> BackendV2:
-    """One of the snapshots of IBM's devices in qiskit-ibm-runtime, such as `fake_marrakesh`."""
+    """One of the snapshots of IBM's devices in qiskit-ibm-runtime, such as `fake_marrakesh`.
+
+    The errors of `fake_nighthawk` are not typical of that device, as its makers say.
+    """
     from qiskit_ibm_runtime import fake_provider
 
     known = {f"fake_{one[4:].lower()}": one for one, kind in vars(fake_provider).items()
@@ -28,7 +32,9 @@ def fake_backend(name: str) -> BackendV2:
         such_as = ", ".join(f"{names} ({gate})" for gate, names in _SUCH_AS.items())
         meant = f"did you mean {near[0]}?" if near else f"there are {len(known)}, such as {such_as}"
         raise ValueError(f"there is no fake backend {name!r}; {meant}")
-    return getattr(fake_provider, known[name])()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Properties of fake_nighthawk")
+        return getattr(fake_provider, known[name])()
 
 
 def entangler_of(backend: BackendV2) -> Literal["cz", "ecr"]:

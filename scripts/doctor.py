@@ -25,6 +25,8 @@ EXTRAS = {
     "chromobius": ("chromobius",),
     "qiskit": ("qiskit",),
     "device": ("torch", "qiskit_experiments"),
+    "ibm": ("qiskit", "qiskit_ibm_runtime", "rustworkx"),
+    "aer": ("qiskit_aer",),
     "neural": ("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", "tensorboard"),
     "agents": (
         "gymnasium",
