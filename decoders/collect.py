@@ -12,13 +12,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sinter
 import stim
 
 from decoders.counts_file import only_writer, read_rows
 from decoders.sampling import FAILED, Panelist, PanelSampler, Range, ShotLedger, ranges_of
+
+if TYPE_CHECKING:
+    from decoders.published import RecordedShots
 
 _BEYOND = 2**63  # no shot has this number
 _WATCH_SECONDS = 0.05  # less than a process takes to start: none dies unseen
@@ -34,7 +37,8 @@ class Work:
     """One row of a table: a circuit, the panel that decodes it, and when to stop.
 
     `metadata` is what sinter's CSV says of it (JSON); `max_errors` None means: by shots alone.
-    Declined shots count as errors there. `note` is for whoever reads the table.
+    Declined shots count as errors there. `note` is for whoever reads the table. Shots are drawn
+    from the circuit unless they are `recorded`.
     """
 
     circuit: stim.Circuit
@@ -44,6 +48,7 @@ class Work:
     max_shots: int
     max_errors: int | None = None
     note: str | None = None
+    recorded: RecordedShots | None = None
 
     @property
     def decoder(self) -> str:
@@ -143,15 +148,22 @@ def _samplers(
     )
     max_errors = {key: work.max_errors for key, work in stops.items() if work.max_errors}
     return {
-        work.decoder: PanelSampler(
-            work.panel,
+        decoder: PanelSampler(
+            panel,
             ledger,
             seed=settings.seed,
             custom_functions=settings.custom_functions,
             max_errors=max_errors,
+            # Every worker gets every sampler: each takes only what its own tasks need.
+            recorded=recorded_in({k: one for k, one in stops.items() if one.decoder == decoder}),
         )
-        for work in stops.values()
+        for decoder, panel in {work.decoder: work.panel for work in stops.values()}.items()
     }
+
+
+def recorded_in(works: Mapping[str, Work]) -> dict[str, RecordedShots]:
+    """The recorded shots of works by strong id, without works whose shots are drawn."""
+    return {key: work.recorded for key, work in works.items() if work.recorded}
 
 
 def _run(

@@ -16,10 +16,18 @@ from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_deco
 from decoders.codes import memory_circuit
 from decoders.collect import CollectSettings, Work, collect
 from decoders.dem import CheckedModel
-from decoders.evaluate import Point, Row, model_for, noise_metadata, rows_of, with_noise
+from decoders.evaluate import Row, rows_of
 from decoders.evaluate_config import Distance, Recipe, Rounds, listed
 from decoders.files import read_circuit, read_error_model
 from decoders.noise import NoiseModel
+from decoders.points import Point, model_for, noise_metadata, with_noise
+from decoders.published_works import (
+    answers_metadata,
+    check_same_files,
+    only_experiment,
+    published_panel,
+    recorded_point,
+)
 from decoders.sampling import Panelist, outcomes_of
 from decoders.statistics import mcnemar, paired_difference
 
@@ -34,6 +42,9 @@ class CompareConfig(Recipe):
     dem: pathlib.Path | None = Field(
         default=None,
         description="The error model the decoders are given; by default the circuit's own.",
+    )
+    data: pathlib.Path | None = Field(
+        default=None, description="A folder with one recorded experiment, in place of a circuit."
     )
     code: str | None = Field(default=None, description="A code by name, in place of a circuit.")
     distance: Distance | None = Field(default=None, description="The code's distance.")
@@ -55,8 +66,14 @@ class CompareConfig(Recipe):
 
     @model_validator(mode="after")
     def _one_source(self) -> CompareConfig:
-        if (self.circuit is None) == (self.code is None):
-            raise ValueError("give either a circuit or a code with its distance, and not both")
+        sources = [one for one in (self.circuit, self.code, self.data) if one is not None]
+        if len(sources) != 1:
+            raise ValueError(
+                "give either a circuit or a code with its distance, or the folder of a recorded "
+                "experiment, and not both"
+            )
+        if self.data is not None and self.noise is not None:
+            raise ValueError("recorded shots have their own noise: take the noise away")
         if self.code is not None and (self.distance is None or self.noise is None):
             raise ValueError("a code needs a distance and a noise model")
         if self.code is None and (self.distance is not None or self.rounds is not None):
@@ -94,6 +111,8 @@ class Comparison:
 def point_of(config: CompareConfig) -> Point:
     """The circuit that is compared on."""
     metadata = noise_metadata(config.noise)
+    if config.data is not None:
+        return recorded_point(only_experiment(config.data))
     if config.circuit is not None:
         circuit = read_circuit(config.circuit)
         noisy = with_noise(circuit, config.noise, source=str(config.circuit))
@@ -122,14 +141,15 @@ def prepare(config: CompareConfig) -> Prepared:
     """Finds the decoders and checks their error models; ValueError says what cannot be."""
     point = point_of(config)
     panel, notes = _panel(config, point)
+    recorded = point.recorded
+    ours = [Panelist(one.name, one.spec, checked.error_model) for one, checked in panel]
     work = Work(
         circuit=point.circuit,
         error_model=panel[0][1].error_model,
-        panel=tuple(
-            Panelist(decoder.name, decoder.spec, checked.error_model) for decoder, checked in panel
-        ),
-        metadata=point.metadata(),
-        max_shots=config.shots,
+        panel=(*ours, *(published_panel(recorded) if recorded else ())),
+        metadata=point.metadata() | (answers_metadata(recorded) if recorded else {}),
+        max_shots=min(config.shots, recorded.shots) if recorded else config.shots,
+        recorded=recorded,
     )
     return Prepared(point, work, tuple(notes))
 
@@ -147,6 +167,8 @@ def compare(
     """
     prepared = prepare(config)
     on_checked()
+    if config.data is not None:
+        check_same_files(csv_path, [prepared.work], config.seed)
     settings = CollectSettings(
         seed=config.seed,
         workers=config.workers or os.cpu_count() or 1,

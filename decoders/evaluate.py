@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
 import json
 import math
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import sinter
-import stim
 
-from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_decoder
-from decoders.codes import memory_circuit
+from decoders.baselines import custom_decoders_of, resolve_decoder
 from decoders.collect import CollectSettings, Work, collect
-from decoders.dem import CheckedModel, checked_model
-from decoders.evaluate_config import EvaluateConfig, Sources
-from decoders.files import read_circuit
-from decoders.noise import NoiseModel
+from decoders.evaluate_config import EvaluateConfig
+from decoders.points import Point, model_for, points_of
+from decoders.published import PUBLISHED
+from decoders.published_works import check_same_files, recorded_works
 from decoders.rare import RareEstimate
 from decoders.sampling import Panelist, outcomes_of
 from decoders.shots import NumberedShots
@@ -37,49 +33,13 @@ _TIMED_SECONDS = 0.4
 
 
 @dataclasses.dataclass(frozen=True)
-class Point:
-    """One circuit of a sweep and its coordinates, as they go into the CSV and the pictures.
-
-    `source` is what an error message calls it: a path, or a code with its distance.
-    """
-
-    circuit: stim.Circuit
-    source: str
-    code: str
-    distance: int | None
-    rounds: int | None
-    basis: str | None
-    noise: Mapping[str, Any]
-
-    @property
-    def p(self) -> float | None:
-        """The noise model's strength, where it has one."""
-        return self.noise.get("p")
-
-    @property
-    def noisy_rounds(self) -> int | None:
-        """Rounds over which a shot's errors spread: code-capacity noise comes once."""
-        return 1 if self.noise.get("noise") == "code-capacity" else self.rounds
-
-    def metadata(self) -> dict[str, Any]:
-        """What the CSV's json_metadata column says: short names, as sinter's users write them."""
-        values = {
-            "code": self.code,
-            "d": self.distance,
-            "r": self.rounds,
-            "b": self.basis,
-            **self.noise,
-        }
-        return {key: value for key, value in values.items() if value is not None}
-
-
-@dataclasses.dataclass(frozen=True)
 class Row:
     """One line of the table: a point, a decoder, its counts and what follows from them.
 
     `ler` is the rate per shot and block (any observable wrong); declined shots count as wrong.
     `note` is what had to be done to the decoder's error model, or what is odd about it. A row with
     a rare-event `estimate` has its rate from there; shots and errors are still those counted.
+    `panelist` is the decoder with the error model that it got, where the row knows.
     """
 
     point: Point
@@ -92,6 +52,7 @@ class Row:
     confidence: float
     note: str | None = None
     estimate: RareEstimate | None = None
+    panelist: Panelist | None = None
 
     @property
     def ler(self) -> float:
@@ -127,6 +88,11 @@ class Row:
         return not self.ler
 
     @property
+    def is_published(self) -> bool:
+        """Whether the answers come with the shots, so that nothing is known of decode times."""
+        return self.point.recorded is not None and self.decoder.startswith(PUBLISHED)
+
+    @property
     def per_round(self) -> tuple[float, float, float] | None:
         """Rate per round with its interval, where the point has rounds."""
         if not self.point.noisy_rounds or not self.shots:
@@ -137,62 +103,6 @@ class Row:
             for value in (self.ler, *self.interval)
         )
         return rate, low, high
-
-
-def points_of(config: Sources) -> Iterator[Point]:
-    """The circuits of a sweep, in the order of the config."""
-    noises: Sequence[NoiseModel | None] = config.noise or [None]
-    if config.circuits:
-        stems = [path.stem for path in config.circuits]
-        for path, noise in itertools.product(config.circuits, noises):
-            circuit = with_noise(read_circuit(path), noise, source=str(path))
-            name = path.stem if stems.count(path.stem) == 1 else str(path.with_suffix(""))
-            yield Point(circuit, str(path), name, None, None, None, noise_metadata(noise))
-        return
-    assert config.code is not None  # the config's own check
-    code = config.code
-    for basis, noise, distance in itertools.product(code.basis, noises, code.distance):
-        for rounds in code.rounds_for(distance):
-            noiseless = memory_circuit(code.name, distance=distance, rounds=rounds, basis=basis)
-            source = f"{code.name} d={distance}"
-            circuit = with_noise(noiseless, noise, source=source)
-            yield Point(circuit, source, code.name, distance, rounds, basis, noise_metadata(noise))
-
-
-def model_for(
-    decoder: ResolvedDecoder, point: Point, given: stim.DetectorErrorModel | None = None
-) -> CheckedModel:
-    """The point's error model, or the `given` one, as the decoder takes it, checked."""
-    try:
-        return checked_model(decoder.error_model, point.circuit, given)
-    except ValueError as error:
-        raise ValueError(f"{point.source}, decoder {decoder.name}: {error}") from error
-
-
-def with_noise(circuit: stim.Circuit, noise: NoiseModel | None, *, source: str) -> stim.Circuit:
-    """The circuit with its noise; an error names the `source` of the circuit."""
-    if noise is None:
-        return circuit
-    try:
-        return noise.apply(circuit)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
-
-
-def noise_metadata(noise: NoiseModel | None) -> dict[str, Any]:
-    """A noise model as the CSV names it: its kind under `noise`, its numbers beside it.
-
-    Tables of rates stand there as a hash; the run's config.toml has them in full.
-    """
-    if noise is None:
-        return {}
-    values = noise.model_dump(mode="json", exclude_none=True)
-    short = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
-    if tables:
-        text = json.dumps(tables, sort_keys=True)
-        short["table"] = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return {"noise": short.pop("kind"), **short}
 
 
 def evaluate(
@@ -209,6 +119,8 @@ def evaluate(
     """
     works = list(works_of(config))
     on_checked()
+    if config.data is not None:
+        check_same_files(csv_path, [work for _, work in works], config.seed)
     settings = CollectSettings(
         seed=config.seed,
         workers=config.workers or os.cpu_count() or 1,
@@ -216,7 +128,7 @@ def evaluate(
     )
     totals = collect([work for _, work in works], csv_path, settings, on_progress=on_progress)
     return [
-        dataclasses.replace(row, note=work.note)
+        dataclasses.replace(row, note=work.note, panelist=panelist_of(work))
         for (point, work), total in zip(works, totals, strict=True)
         for row in rows_of(point, [work.decoder], total, confidence=config.confidence)
     ]
@@ -227,6 +139,11 @@ def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
     custom = custom_decoders_of(config.custom_decoders)
     decoders = [resolve_decoder(name, custom=custom) for name in config.decoders]
     max_shots, max_errors = stop_of(config)
+    if config.data is not None:
+        for point, work in recorded_works(config.data, decoders):
+            most = min(max_shots, work.max_shots)
+            yield point, dataclasses.replace(work, max_shots=most, max_errors=max_errors)
+        return
     seen: set[tuple[str, str, str]] = set()
     for point in points_of(config):
         for decoder in decoders:
@@ -247,6 +164,11 @@ def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:
                     note=checked.message,
                 ),
             )
+
+
+def panelist_of(work: Work) -> Panelist:
+    """The one decoder of a work, with the error model that it gets."""
+    return dataclasses.replace(work.panel[0], error_model=work.error_model)
 
 
 def stop_of(config: EvaluateConfig) -> tuple[int, int | None]:
@@ -290,9 +212,11 @@ def rows_of(
 
 def time_row(config: EvaluateConfig, row: Row) -> DecodeTimes:
     """Decode times of a row's decoder on the first of its shots, on one core and nothing else."""
-    resolved = resolve_decoder(row.decoder, custom=custom_decoders_of(config.custom_decoders))
-    model = model_for(resolved, row.point).error_model
+    panelist = row.panelist or Panelist(row.decoder, row.decoder)
+    resolved = resolve_decoder(panelist.spec, custom=custom_decoders_of(config.custom_decoders))
+    model = panelist.error_model or model_for(resolved, row.point).error_model
     compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
-    events, _ = NumberedShots(row.point.circuit, seed=config.seed).take(0, _TIMED_SHOTS)
+    shots = row.point.recorded or NumberedShots(row.point.circuit, seed=config.seed)
+    events, _ = shots.take(0, min(_TIMED_SHOTS, row.shots) if row.point.recorded else _TIMED_SHOTS)
     batch = resolved.batch_shots
     return decode_times(compiled, events, batch_shots=batch, budget_seconds=_TIMED_SECONDS)

@@ -80,13 +80,55 @@ class Sources(Recipe):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        self._check_source()
+        return self
+
+    def _check_source(self) -> None:
         if (self.code is None) == (not self.circuits):
             raise ValueError("give either a [code] table or `circuits`, and not both")
         if self.code is not None and not self.noise:
             raise ValueError(
                 "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
             )
-        return self
+
+
+class WhereRecipe(Recipe):
+    """Which experiments of a data set: those that agree with all that is given."""
+
+    basis: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=(), description="The logical basis: 'X', 'Z' or both."
+    )
+    distance: Annotated[tuple[Distance, ...], BeforeValidator(listed)] = Field(
+        default=(), description="One distance, or a list."
+    )
+    rounds: Annotated[tuple[Rounds, ...], BeforeValidator(listed)] = Field(
+        default=(), description="One number of rounds, or a list."
+    )
+    patch: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=(), description="Where on the chip: the patch's centre, such as '4_5'."
+    )
+    name: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=(), description="The experiment's folder below the data's, with * for anything."
+    )
+
+
+class DataRecipe(Recipe):
+    """Recorded shots: a published data set, or folders of one's own."""
+
+    folder: pathlib.Path = Field(description="It, or folders below it, hold the shots.")
+    error_models: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=("circuit",),
+        min_length=1,
+        description="What decoders believe: 'circuit', the noisy circuit's own, or models that "
+        "come with the data, by name.",
+    )
+    published: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        default=("*",),
+        description="Published decoders whose answers are counted beside, with * for anything.",
+    )
+    where: WhereRecipe = Field(
+        default=WhereRecipe(), description="Which experiments; all of them by default."
+    )
 
 
 class StopRecipe(Recipe):
@@ -115,6 +157,9 @@ class RareRecipe(RareSettings):
 class EvaluateConfig(Sources):
     """A sweep: every circuit with every noise and every decoder."""
 
+    data: DataRecipe | None = Field(
+        default=None, description="Recorded shots, in place of a code or circuits and their noise."
+    )
     title: str = Field(default="Logical error rates", description="Stands above the pictures.")
     seed: int = Field(default=1, ge=0, lt=2**63, description="The same seed gives the same shots.")
     decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
@@ -145,3 +190,17 @@ class EvaluateConfig(Sources):
         if self.threshold and self.code is None:
             raise ValueError("a threshold needs a [code] with two or more distances")
         return self
+
+    def _check_source(self) -> None:
+        if self.data is None:
+            super()._check_source()
+        elif self.code is not None or self.circuits or self.noise:
+            raise ValueError(
+                "recorded shots have their own circuits and noise: [data] takes no code, circuits "
+                "or noise beside it; data.error_models says what decoders believe"
+            )
+        elif self.rare is not None:
+            raise ValueError(
+                "rare-event estimates draw errors from a noise model: recorded shots can only be "
+                "counted, take [rare] away"
+            )

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from decoders.baselines import custom_decoders_of, resolve_decoder
-from decoders.evaluate import Row, model_for, stop_of
+from decoders.evaluate import Row, stop_of
 from decoders.evaluate_config import EvaluateConfig
+from decoders.points import model_for
 from decoders.rare import RareEstimate, RareSettings, RareStep, rare_logical_error_rate
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import sinter
 
-from decoders.collect import CollectSettings, Work
+from decoders.collect import CollectSettings, Work, recorded_in
 from decoders.counts_file import read_rows
 from decoders.sampling import PanelSampler, Range, ShotLedger, outcomes_of, ranges_of
 
@@ -53,7 +53,11 @@ def recount(
         key, work = row.strong_id, by_key[row.strong_id]
         if key not in compiled:
             sampler = PanelSampler(
-                work.panel, ledger, seed=settings.seed, custom_functions=settings.custom_functions
+                work.panel,
+                ledger,
+                seed=settings.seed,
+                custom_functions=settings.custom_functions,
+                recorded=recorded_in({key: work}),
             )
             compiled[key] = sampler.compiled_sampler_for_task(work.task(settings.seed))
         found.append(_recount_row(row, compiled[key], seats=len(work.panel)))

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ import stim
 
 from decoders.baselines import custom_decoders_of, resolve_decoder
 from decoders.shots import SHARD_SHOTS, Bits, NumberedShots
+
+if TYPE_CHECKING:
+    from decoders.published import RecordedShots, ShotFile
 
 Range = tuple[int, int]
 
@@ -119,7 +122,8 @@ class Panelist:
 class PanelSampler(sinter.Sampler):
     """Puts the same numbered shots through a panel of decoders (often a panel of one).
 
-    `max_errors` says by strong id where a task stops, so that batches do not overshoot it far.
+    `max_errors` says by strong id where a task stops, so that batches do not overshoot it far;
+    `recorded` which tasks take shots from files in place of drawing them.
 
     A panel of one gives sinter's own columns: `errors` are wrong answers, `discards` are shots
     that the decoder declined. A larger panel counts how the decoders did together: the custom
@@ -135,9 +139,11 @@ class PanelSampler(sinter.Sampler):
         seed: int,
         custom_functions: Sequence[str] = (),
         max_errors: Mapping[str, int] | None = None,
+        recorded: Mapping[str, RecordedShots] | None = None,
     ):
         self.panel = tuple(panel)
         self.max_errors = dict(max_errors or {})
+        self.recorded = dict(recorded or {})
         self.ledger = ledger
         self.seed = seed
         self.custom_functions = tuple(custom_functions)
@@ -160,16 +166,22 @@ class _CompiledPanel(sinter.CompiledSampler):
             raise ValueError("a task needs its circuit and its detector error model")
         self._sampler = sampler
         self._strong_id = task.strong_id()
-        self._shots = NumberedShots(task.circuit, seed=sampler.seed)
+        recorded = sampler.recorded.get(self._strong_id)
+        self._shots = recorded or NumberedShots(task.circuit, seed=sampler.seed)
         self._observables = task.circuit.num_observables
         custom = custom_decoders_of(sampler.custom_functions)
-        self._seats: list[_Seat] = []
+        self._seats: list[_Seat | _AnsweredSeat] = []
         for panelist in sampler.panel:
+            if recorded and (answers := recorded.answered_by(panelist.spec)):
+                self._seats.append(_AnsweredSeat(panelist.name, answers))
+                continue
             resolved = resolve_decoder(panelist.spec, custom=custom)
-            model = panelist.error_model or task.detector_error_model
+            models = [panelist.error_model or task.detector_error_model]
+            if recorded is not None and recorded.odd_model is not None:
+                models.append(recorded.odd_model)
             with _named(panelist.name, "compiling"):
-                compiled = resolved.decoder.compile_decoder_for_dem(dem=model)
-            self._seats.append(_Seat(panelist.name, compiled, resolved.batch_shots))
+                compiled = [resolved.decoder.compile_decoder_for_dem(dem=dem) for dem in models]
+            self._seats.append(_Seat(panelist.name, tuple(compiled), resolved.batch_shots))
         self._batch_shots = max(seat.batch_shots or 1 for seat in self._seats)
         self._ramp_shots = _FIRST_BATCH_SHOTS
         self._max_errors = sampler.max_errors.get(self._strong_id)
@@ -192,7 +204,9 @@ class _CompiledPanel(sinter.CompiledSampler):
         )
         events, flips = self._shots.take(start, stop)
         counts: collections.Counter[str] = collections.Counter({range_key(start, stop): 1})
-        outcomes = np.stack([self._verdicts(seat, events, flips, counts) for seat in self._seats])
+        outcomes = np.stack(
+            [self._verdicts(seat, start, (events, flips), counts) for seat in self._seats]
+        )
         seconds = time.monotonic() - begun
         if seconds < 0.3 * _TARGET_SECONDS:
             self._ramp_shots = min(self._ramp_shots * 4, self._most_shots)
@@ -211,12 +225,17 @@ class _CompiledPanel(sinter.CompiledSampler):
         return max(int(_ERRORS_SHARE * self._max_errors / rate), _FIRST_BATCH_SHOTS)
 
     def _verdicts(
-        self, seat: _Seat, events: Bits, flips: Bits, counts: collections.Counter[str]
+        self,
+        seat: _Seat | _AnsweredSeat,
+        first: int,
+        shots: tuple[Bits, Bits],
+        counts: collections.Counter[str],
     ) -> npt.NDArray[np.uint8]:
         """One seat's verdict on each shot (right, erred, declined), its time and per-bit errors."""
+        events, flips = shots
         begun = time.perf_counter()
         with _named(seat.name, "decoding"):
-            answers = seat.decode(events)
+            answers = seat.decode(events, first)
         counts[f"decode_us[{seat.name}]"] += round((time.perf_counter() - begun) * 1e6)
         verdicts, wrong_bits = judge(
             answers, flips, decoder=seat.name, observables=self._observables
@@ -231,21 +250,47 @@ class _CompiledPanel(sinter.CompiledSampler):
 
 @dataclasses.dataclass(frozen=True)
 class _Seat:
-    """A compiled decoder of a panel, fed in the batches it asks for."""
+    """A decoder of a panel, fed in the batches it asks for; compiled twice, for even and odd shots,
+    where these have different error models.
+    """
 
     name: str
-    compiled: sinter.CompiledDecoder
+    compiled: tuple[sinter.CompiledDecoder, ...]
     batch_shots: int | None
 
-    def decode(self, events: Bits) -> Bits:
+    def decode(self, events: Bits, first: int) -> Bits:
+        """Answers to events of the shots numbered from `first`."""
+        if len(self.compiled) == 1:
+            return self._in_batches(self.compiled[0], events)
+        halves = [
+            self._in_batches(self.compiled[(first + k) % 2], np.ascontiguousarray(events[k::2]))
+            for k in range(min(2, len(events)))
+        ]
+        answers = np.zeros((len(events), max(half.shape[1] for half in halves)), dtype=np.uint8)
+        for k, half in enumerate(halves):
+            answers[k::2, : half.shape[1]] = half
+        return answers
+
+    def _in_batches(self, compiled: sinter.CompiledDecoder, events: Bits) -> Bits:
         step = self.batch_shots or len(events)
         answers = [
-            self.compiled.decode_shots_bit_packed(
-                bit_packed_detection_event_data=events[k : k + step]
-            )
+            compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events[k : k + step])
             for k in range(0, len(events), step)
         ]
         return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+
+@dataclasses.dataclass(frozen=True)
+class _AnsweredSeat:
+    """A decoder whose answers stand in a file beside the recorded shots."""
+
+    name: str
+    answers: ShotFile
+    batch_shots: None = None
+
+    def decode(self, events: Bits, first: int) -> Bits:
+        """The answers to the shots numbered from `first`."""
+        return self.answers.read(first, first + len(events))
 
 
 def judge(

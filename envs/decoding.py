@@ -14,10 +14,10 @@ from pydantic import Field, model_validator
 
 from decoders.codes import memory_circuit
 from decoders.dem import checked_model
-from decoders.evaluate import with_noise
 from decoders.evaluate_config import Distance, Recipe, Rounds
 from decoders.files import read_circuit
 from decoders.noise import NoiseModel
+from decoders.points import with_noise
 from decoders.shots import NumberedShots
 from envs.calibration import Floats, Seen
 from envs.game import HIDDEN, Array, Numbers

@@ -12,6 +12,7 @@ EPILOG = """\
 examples:
   syndrift compare --circuit my.stim --decoders pymatching,tesseract --shots 1e6 --seed 1
   syndrift compare --circuit my.stim --dem my.dem --decoders my.module:decoder
+  syndrift compare --data data/surface_code_bX_d3_r25_center_3_5
   syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
 
 Both modes of PyMatching always stand in the table. `difference` is LER(a) - LER(b) on the same
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     source = parser.add_argument_group("what is compared on")
     source.add_argument("--circuit", type=pathlib.Path, help="your own .stim file")
+    source.add_argument("--data", type=pathlib.Path, metavar="FOLDER",
+                        help="a folder with recorded shots, see docs/evaluate.md")  # fmt: skip
     source.add_argument("--dem", type=pathlib.Path, help="error model given to the decoders")
     source.add_argument("--code", help="a code by name, such as rotated-surface")
     source.add_argument("--distance", type=int, help="of the code")
@@ -70,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
 
     source = "syndrift compare"
     config = validate(_table(options), CompareConfig, source=source, overrides=options.overrides)
-    stem = f"compare-{config.circuit.stem if config.circuit else config.code}"
+    recorded = config.data.resolve().name if config.data else config.code
+    stem = f"compare-{config.circuit.stem if config.circuit else recorded}"
     folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
 
     def begin() -> None:
@@ -103,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     table = {
         "circuit": options.circuit,
+        "data": options.data,
         "dem": options.dem,
         "code": options.code,
         "distance": options.distance,

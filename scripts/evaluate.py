@@ -25,7 +25,7 @@ The same command goes on where it was stopped, also after a kill. Every row of c
 own format) names its shots; shot n of a circuit under a seed is always the same shot, so that
 `syndrift reproduce RUN` can count them again. The keys of a config stand in docs/evaluate.md.
 codes:  repetition, rotated-surface, unrotated-surface, xzzx-surface, color, heavy-hex,
-        bivariate-bicycle, or `circuits = ["my.stim"]` for your own
+        bivariate-bicycle, or `circuits = ["my.stim"]` for your own; recorded shots with [data]
 noise:  depolarizing, si1000, biased, phenomenological, code-capacity, heterogeneous
 """
 
@@ -104,12 +104,16 @@ def _times(
     if not config.time_decoders:
         return {}
     known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
-    keys = [json.dumps([row.point.source, row.point.metadata(), row.decoder]) for row in rows]
-    missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in known}
+    keys = {
+        k: json.dumps([row.point.source, row.point.metadata(), row.decoder])
+        for k, row in enumerate(rows)
+        if not row.is_published
+    }
+    missing = {key: rows[k] for k, key in keys.items() if key not in known}
     with progress_bar("timing single shots") as on_progress:
         for done, (key, row) in enumerate(missing.items()):
             on_progress(done / len(missing))
             known[key] = dataclasses.asdict(time_row(config, row))
     if missing:
         cache.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    return {k: DecodeTimes(**known[key]) for k, key in enumerate(keys)}
+    return {k: DecodeTimes(**known[key]) for k, key in keys.items()}

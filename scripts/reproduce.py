@@ -79,6 +79,7 @@ def _recount(
     from decoders.compare import prepare
     from decoders.evaluate import works_of
     from decoders.evaluate_config import EvaluateConfig
+    from decoders.published_works import check_same_files
     from decoders.recount import recount
     from scripts import run_folder
 
@@ -88,6 +89,8 @@ def _recount(
     else:
         works = [prepare(config).work]
     settings = CollectSettings(seed=config.seed, workers=1, custom_functions=config.custom_decoders)
+    if config.data is not None:
+        check_same_files(run / run_folder.COUNTS, works, config.seed)
     return recount(
         works,
         run / run_folder.COUNTS,

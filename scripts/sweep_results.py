@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from decoders.conclude import Conclusion, suppression, thresholds
-from decoders.evaluate import Point, Row
+from decoders.evaluate import Row
 from decoders.evaluate_config import EvaluateConfig
+from decoders.points import Point
 from decoders.rare_sweep import estimate_json
 from decoders.statistics import LambdaFit
 from decoders.threshold import ThresholdFit
@@ -111,6 +112,7 @@ class SweepResults:
         low, high = described.pop("interval")
         per_round = described.pop("interval_per_round") or ("", "")
         times = described.pop("times", {})
+        timed = [field.name for field in dataclasses.fields(DecodeTimes)] if self.times else []
         by_observable = described.pop("ler_by_observable")
         return {
             **{key: "" if value is None else value for key, value in described.items()},
@@ -122,14 +124,16 @@ class SweepResults:
             "noise": noise.pop("noise", ""),
             "noise_parameters": json.dumps(noise),
             "decoded_for_estimate": estimate.get("decoded_shots", ""),
-            **times,
+            **{name: times.get(name, "") for name in timed},
             "confidence": self.config.confidence,
             "seed": self.config.seed,
         }
 
 
 def _point_json(point: Point) -> dict[str, Any]:
+    where = {"experiment": point.recorded.name} if point.recorded else {}
     return {
+        **where,
         "code": point.code,
         "distance": point.distance,
         "rounds": point.rounds,

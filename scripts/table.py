@@ -64,6 +64,7 @@ def ler_table(rows: Sequence[Row], times: Mapping[int, DecodeTimes] | None = Non
         "code": [row.point.code for row in rows],
         "basis": [_blank(row.point.basis) for row in rows],
         "noise": [noise_text(row.point.noise) for row in rows],
+        "experiment": [row.point.recorded.name if row.point.recorded else "" for row in rows],
     }
     shared = [cells[0] for cells in said.values() if len(set(cells)) == 1 and cells[0]]
     columns = {
@@ -153,14 +154,20 @@ def direct_shots(estimate: RareEstimate) -> float:
 def _time_columns(rows: Sequence[Row], times: Mapping[int, DecodeTimes]) -> dict[str, list[str]]:
     """Batched and, where they were measured, single-shot decode times."""
     if not times:
-        return {"decode a shot": [seconds(row.seconds_per_shot) for row in rows]}
-    timed = [times[k] for k in range(len(rows))]
+        return {
+            "decode a shot": [
+                "" if row.is_published else seconds(row.seconds_per_shot) for row in rows
+            ]
+        }
+    timed = [times.get(k) for k in range(len(rows))]
     return {
-        "batched": [seconds(one.batched_seconds_per_shot) for one in timed],
-        "single shot": [seconds(one.single_median_seconds) for one in timed],
-        "99 % within": [seconds(one.single_p99_seconds) for one in timed],
+        "batched": [seconds(one.batched_seconds_per_shot) if one else "" for one in timed],
+        "single shot": [seconds(one.single_median_seconds) if one else "" for one in timed],
+        "99 % within": [seconds(one.single_p99_seconds) if one else "" for one in timed],
         "single, a round": [
-            seconds(one.single_median_seconds / row.point.rounds) if row.point.rounds else ""
+            seconds(one.single_median_seconds / row.point.rounds)
+            if one and row.point.rounds
+            else ""
             for row, one in zip(rows, timed, strict=True)
         ],
     }
@@ -207,7 +214,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "ler_by_observable": [errors / row.shots for errors in row.observable_errors]
         if row.shots
         else [],
-        "seconds_per_shot": row.seconds_per_shot,
+        "seconds_per_shot": None if row.is_published else row.seconds_per_shot,
     }
 
 

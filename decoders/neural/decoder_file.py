@@ -22,9 +22,9 @@ from decoders.neural.training_config import TrainingConfig
 if TYPE_CHECKING:
     from torch import nn
 
-    from decoders.evaluate import Point
     from decoders.neural.problem import Problem
     from decoders.neural.training import Trained
+    from decoders.points import Point
 
 FORMAT = 1
 OURS = "this one"  # the trained decoder's name in judgements

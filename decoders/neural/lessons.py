@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from decoders.dem import checked_model, mechanisms
-from decoders.evaluate import Point, points_of
 from decoders.neural.lattice import Kind
 from decoders.neural.problem import Problem
 from decoders.neural.readout import Beside, Readout, Sampled
 from decoders.neural.sight import Batch, Sight
 from decoders.neural.training_config import TrainingConfig
+from decoders.points import Point, points_of
 from decoders.shots import Bits, NumberedShots, circuit_key, shard_seed
 
 _AHEAD = 4  # batches that wait for the one who trains

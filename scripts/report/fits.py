@@ -221,7 +221,8 @@ def _paint_lambda(curves: Sequence[LambdaCurve], figure: Figure, palette: Palett
 
 
 def _suppression_text(curve: LambdaCurve, with_decoder: bool) -> str:
-    name = f"{curve.name}, {curve.decoder}" if with_decoder else curve.name
+    decoder = curve.decoder if with_decoder or not curve.name else ""
+    name = ", ".join(part for part in (curve.name, decoder) if part)
     if curve.fit is None:
         return f"{name}\nno fit"
     low, high = curve.fit.interval

@@ -177,7 +177,8 @@ class LambdaCurve:
         strengths = {point.p for point in self.points}
         p = strengths.pop() if len(strengths) == 1 else math.nan
         strength = self.noise if math.isnan(p) else f"p = {p:g}"
-        return strength if self.rounds == "rounds = d" else f"{strength}, {self.rounds}"
+        rounds = "" if self.rounds == "rounds = d" else self.rounds
+        return ", ".join(part for part in (strength, rounds) if part)
 
 
 def lambda_curve(conclusion: Conclusion, *, seed: int) -> LambdaCurve:

@@ -113,17 +113,18 @@ def _draw_pareto(sweep: Sweep, family: Family, target: pathlib.Path) -> list[pat
     if not timed:
         return []
     largest = max(row.point.distance or 0 for row in timed)
-    by_point: dict[tuple[float, int], list[Row]] = {}
+    by_point: dict[tuple[float, int, str], list[Row]] = {}
     for row in timed:
         if (row.point.distance or 0) == largest:
-            by_point.setdefault((row.point.p or 0.0, row.point.rounds or 0), []).append(row)
+            name = row.point.recorded.name if row.point.recorded else ""
+            by_point.setdefault((row.point.p or 0.0, row.point.rounds or 0, name), []).append(row)
     # The smallest p at which every decoder erred often enough; else where they erred most.
     enough = [
         key
         for key, rows in sorted(by_point.items())
         if min(row.errors + row.declined for row in rows) >= _ENOUGH_ERRORS
     ]
-    p, rounds = key = enough[0] if enough else max(by_point)
+    p, rounds, name = key = enough[0] if enough else max(by_point)
     points = [time_point(row, times[id(row)], seed=sweep.seed) for row in by_point[key]]
     if len(points) < 2:  # nothing to weigh
         return []
@@ -131,6 +132,7 @@ def _draw_pareto(sweep: Sweep, family: Family, target: pathlib.Path) -> list[pat
         f"d = {largest}" * bool(largest),
         f"{rounds} rounds" * bool(rounds),
         f"p = {p:g}" * bool(p),
+        name,
     ]
     title = ", ".join(filter(None, [f"Accuracy against time: {family.title}", *place]))
     return draw_pareto(points, target, title=title)[:1]
