@@ -81,6 +81,7 @@ def all_checks() -> Iterator[Check]:
         yield _version(package)
     for extra, modules in EXTRAS.items():
         yield _extra(extra, modules)
+    yield _accounts()
     for name in PACKAGES:
         yield _not_shadowed(name)
     for name, test in _SELF_TESTS.items():
@@ -107,6 +108,17 @@ def _extra(extra: str, modules: tuple[str, ...]) -> Check:
         remedy = f"pip install 'syndrift[{extra}]'"
         return Check(f"extra {extra}", "missing", ", ".join(absent), remedy)
     return Check(f"extra {extra}", "ok", ", ".join(modules))
+
+
+def _accounts() -> Check:
+    """Whether others can read the IBM accounts that are saved here."""
+    from calib.runtime.credentials import accounts_file_warning
+
+    warning = accounts_file_warning()
+    if warning is None:
+        return Check("IBM accounts", "ok", "none that others can read")
+    what, _, remedy = warning.partition(": ")
+    return Check("IBM accounts", "FAILED", what, remedy)
 
 
 def _not_shadowed(name: str) -> Check:

@@ -18,6 +18,8 @@ VERBS = {
     "decode": "files of detection events in, predictions out, mistakes counted",
     "train": "train a neural decoder on shots of your circuit, beside matching on the same shots",
     "priors": "a device's error model, learnt from its own detection events",
+    "deploy": "a memory experiment on IBM's devices or fake ones: placed, predicted, run, decoded",
+    "jobs": "what was sent to a device: how it stands, fetch, resume, cancel, decode",
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",
@@ -34,6 +36,7 @@ first steps:
   syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
   syndrift evaluate configs/surface_smoke.toml        your own sweep starts from a config
   syndrift train configs/neural_smoke.toml            a neural decoder, beside matching
+  syndrift deploy --backend fake_torino --memory repetition:3    predicted before it is run
   syndrift calibrate configs/calibrate_smoke.toml     two qubits from a guess to the limit
 
 `syndrift VERB --help` explains a verb. Results go to a folder under runs/, or to --out DIR.

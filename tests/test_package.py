@@ -10,6 +10,7 @@ import pytest
 
 from calib.campaign import CampaignConfig
 from calib.device import Device
+from decoders.deploy.config import DeployConfig
 from decoders.evaluate import points_of
 from decoders.evaluate_config import EvaluateConfig
 from decoders.neural.training_config import TrainingConfig
@@ -56,7 +57,8 @@ def test_extras_of_the_project_are_the_ones_doctor_knows() -> None:
 
 
 def verb_of(path: pathlib.Path) -> str:
-    verbs = {"calibrate": "calibrate", "agent": "train-agent", "steer": "steer", "neural": "train"}
+    verbs = {"calibrate": "calibrate", "agent": "train-agent", "steer": "steer", "neural": "train",
+             "deploy": "deploy"}  # fmt: skip
     return verbs.get(path.stem.partition("_")[0], "evaluate")
 
 
@@ -69,6 +71,8 @@ def test_every_recipe_is_valid(path: pathlib.Path) -> None:
         training.check(load(path, TrainConfig))
     elif verb_of(path) == "steer":
         assert load(path, SteerConfig).environment.made().controls
+    elif verb_of(path) == "deploy":
+        assert load(path, DeployConfig).each()
     elif verb_of(path) == "train":
         assert next(points_of(load(path, TrainingConfig))).circuit.num_observables > 0
     else:

@@ -1,0 +1,1 @@
+"""Memory experiments on quantum computers: lowered, placed, predicted, sent, decoded."""

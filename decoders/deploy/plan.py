@@ -1,0 +1,271 @@
+"""From a recipe to what is sent: placed circuits, probes, a prediction, the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
+from qiskit.transpiler import Target
+
+from calib.runtime.estimate import Estimate, estimate, split
+from calib.runtime.ledger import Ledger
+from calib.runtime.order import Limits, Order, RunOptions
+from calib.snapshot import Snapshot
+from decoders.baselines import resolve_decoder
+from decoders.decode_file import decode, model_of
+from decoders.deploy.config import DeployConfig
+from decoders.deploy.device_noise import DeviceNoise
+from decoders.deploy.isa import Compiler, used_qubits
+from decoders.deploy.lower import Lowered, lower
+from decoders.deploy.memories import both_states, distance_of, named_memory
+from decoders.deploy.place import Search, best_placements
+from decoders.deploy.probe import probes
+from decoders.deploy.raised import raised
+from decoders.deploy.reset_free import reset_free
+from decoders.files import read_circuit
+from decoders.statistics import binomial_interval
+
+Array = NDArray[np.float64]
+_PREDICTED_SHOTS = 100_000  # of each logical state
+_USUAL_REP_DELAY_US = 250.0
+_RESETS: dict[str, Any] = {"auto": "either", "keep": "as given", "free": "dropped"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One logical state: its circuit on the device, and what that is in stim.
+
+    `decoded` has twirled noise, which does not know the state: what decoders are given. `expected`
+    has the noise of just this state.
+    """
+
+    name: str
+    lowered: Lowered
+    circuit: QuantumCircuit
+    decoded: stim.Circuit
+    expected: stim.Circuit
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one decoder is predicted to get wrong, in both states together."""
+
+    decoder: str
+    errors: int
+    shots: int
+
+    @property
+    def ler(self) -> float:
+        """Of a shot."""
+        return self.errors / self.shots
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """At 95 %."""
+        return binomial_interval(self.errors, self.shots)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known before anything is sent.
+
+    `fractions` [detectors] are the predicted detection fractions, the mean of both states.
+    """
+
+    config: DeployConfig
+    snapshot: Snapshot
+    placement: tuple[int, ...]
+    reset_free: bool
+    variants: tuple[Variant, ...]
+    predictions: tuple[Prediction, ...]
+    fractions: Array
+    orders: tuple[Order, ...]
+    estimate: Estimate
+
+    @property
+    def added_couplings(self) -> int:
+        """How many two-qubit gates routing adds to those of the circuit."""
+        wanted, made = self.variants[0].lowered.circuit, self.variants[0].circuit
+        return made.num_nonlocal_gates() - wanted.num_nonlocal_gates()
+
+    def about(self) -> dict[str, Any]:
+        """What the ledger keeps, so that results can be decoded without the backend."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "snapshot": self.snapshot.as_json(),
+            "placement": list(self.placement),
+            "reset_free": self.reset_free,
+            "variants": [
+                {
+                    "name": one.name,
+                    "ideal": str(one.lowered.ideal),
+                    "decoded": str(one.decoded),
+                }
+                for one in self.variants
+            ],
+            "predictions": [
+                {"decoder": one.decoder, "errors": one.errors, "shots": one.shots}
+                for one in self.predictions
+            ],
+            "fractions": self.fractions.tolist(),
+        }
+
+    def write(self, ledger: Ledger) -> int:
+        """Puts all jobs into the ledger as planned; returns the deployment's number."""
+        config = self.config
+        row = ledger.add(config.name, config.service, config.backend, self.about(), self.orders,
+                         self.estimate, config.ceiling_seconds)  # fmt: skip
+        return row.id
+
+
+def plan(config: DeployConfig, backend: BackendV2, limits: Limits | None = None) -> Plan:
+    """Places, compiles, predicts and reckons one memory; nothing is sent."""
+    snapshot = Snapshot.of(backend)
+    noise = DeviceNoise(snapshot, config.noise)
+    given = source(config)
+    if config.routed:
+        placement, free = None, config.resets != "keep"
+    else:
+        placement, free = _placed(config, backend, given)
+    variants = tuple(
+        _variant(config, backend, noise, (number, circuit), placement)
+        for number, circuit in enumerate(both_states(reset_free(given) if free else given))
+    )
+    predictions, fractions = predicted(variants, config.decoders, config.seed)
+    orders, cost = _ordered(config, backend, variants, limits or Limits())
+    if placement is None:
+        placement = used_qubits(variants[0].circuit)
+    return Plan(config, snapshot, placement, free, variants, predictions, fractions,
+                tuple(orders), cost)  # fmt: skip
+
+
+def source(config: DeployConfig) -> stim.Circuit:
+    """The recipe's circuit, without noise."""
+    if config.circuit is not None:
+        given = read_circuit(config.circuit).without_noise()
+        if not (given.num_detectors and given.num_observables):
+            raise ValueError(
+                f"{config.circuit}: expected detectors and observables, to decode and to judge by, "
+                f"got {given.num_detectors} and {given.num_observables}"
+            )
+        return given
+    (memory,) = config.memory
+    rounds = config.rounds_of(distance_of(memory))
+    return named_memory(memory, rounds=rounds, basis=config.basis)
+
+
+def predicted(
+    variants: Sequence[Variant], decoders: Sequence[str], seed: int, shots: int = _PREDICTED_SHOTS
+) -> tuple[tuple[Prediction, ...], Array]:
+    """Errors of decoders that do not know the state, and detection fractions [detectors]."""
+    wrong, total = dict.fromkeys(decoders, 0), 0
+    fractions = list[Array]()
+    for number, variant in enumerate(variants):
+        sampler = variant.expected.compile_detector_sampler(seed=seed + number)
+        events, flips = sampler.sample(shots, separate_observables=True, bit_packed=True)
+        count = variant.expected.num_detectors
+        bits = np.unpackbits(events, axis=1, count=count, bitorder="little")
+        fractions.append(bits.mean(axis=0, dtype=np.float64))
+        total += shots
+        for name in wrong:
+            wrong[name] += errors_of(name, variant.decoded, events, flips)
+    found = tuple(Prediction(name, errors, total) for name, errors in wrong.items())
+    return found, np.mean(fractions, axis=0)
+
+
+def errors_of(
+    name: str, circuit: stim.Circuit, events: NDArray[np.uint8], flips: NDArray[np.uint8]
+) -> int:
+    """How many shots a decoder gets wrong that is given this circuit's noise."""
+    decoder = resolve_decoder(name)
+    model, _ = model_of(decoder, circuit, None)
+    wrong = decode(decoder, model, events, flips, lambda done: None).wrong
+    assert wrong is not None  # flips were given
+    return int(wrong.sum())
+
+
+def duration_us(circuit: QuantumCircuit, snapshot: Snapshot) -> float:
+    """How long one run of a scheduled circuit takes: its busiest qubit's time."""
+    busy = dict.fromkeys(circuit.qubits, 0.0)
+    for one in circuit.data:
+        at = [circuit.find_bit(qubit).index for qubit in one.qubits]
+        if one.operation.name == "delay":
+            length_ns = float(one.operation.params[0]) * snapshot.dt_ns
+        elif one.operation.name == "barrier":
+            length_ns = 0.0
+        else:
+            length_ns = snapshot.operation(one.operation.name, at).duration_ns or 0.0
+        for qubit in one.qubits:
+            busy[qubit] += length_ns
+    return max(busy.values(), default=0.0) / 1e3
+
+
+def _placed(
+    config: DeployConfig, backend: BackendV2, given: stim.Circuit
+) -> tuple[tuple[int, ...], bool]:
+    if config.placement is not None:
+        resets = "reset" in cast(Target, cast(Any, backend).target).operation_names
+        return config.placement, config.resets == "free" or not resets
+    best = best_placements(
+        lower(given),
+        backend,
+        rng=np.random.default_rng([config.seed, 1]),
+        noise=DeviceNoise(Snapshot.of(backend), config.noise),
+        schedule=config.schedule,
+        search=Search(resets=_RESETS[config.resets]),
+    )[0]
+    return tuple(best.qubits), best.reset_free
+
+
+def _variant(
+    config: DeployConfig,
+    backend: BackendV2,
+    noise: DeviceNoise,
+    state: tuple[int, stim.Circuit],
+    placement: Sequence[int] | None,
+) -> Variant:
+    number, given = state
+    lowered = lower(given)
+    compiler = Compiler(cast(Target, cast(Any, backend).target), config.schedule)
+    circuit = compiler.routed(lowered) if placement is None else compiler.placed(lowered, placement)
+    circuit.name = f"memory-{number}"
+    twirled = raised(circuit, lowered, noise)
+    by_state = twirled if config.twirl else raised(circuit, lowered, noise, "by-state")
+    return Variant(str(number), lowered, circuit, twirled, by_state)
+
+
+def _ordered(
+    config: DeployConfig, backend: BackendV2, variants: Sequence[Variant], limits: Limits
+) -> tuple[list[Order], Estimate]:
+    snapshot = Snapshot.of(backend)
+    checks = probes(variants[0].circuit, soft=config.measured == "both")
+    circuits = [one.circuit for one in variants]
+    reported = getattr(backend, "default_rep_delay", None)
+    usual_us = reported * 1e6 if reported else _USUAL_REP_DELAY_US
+    delay_us = usual_us if config.rep_delay_us is None else config.rep_delay_us
+    times = {
+        id(one): (duration_us(one, snapshot) + delay_us) * 1e-6 for one in [*checks, *circuits]
+    }
+    options = RunOptions(
+        measured=config.measured, mode=config.mode, rep_delay_us=config.rep_delay_us,
+        twirl_gates=config.twirl, twirl_measure=config.twirl, seed=config.seed,
+    )  # fmt: skip
+    orders = split(
+        circuits, config.shots, limits, options, config.backend, probes=checks,
+        seconds_per_execution=[times[id(one)] for one in [*checks, *circuits]],
+    )  # fmt: skip
+    orders = [_seeded(one, config.seed, position) for position, one in enumerate(orders)]
+    seconds = [times[id(one)] for order in orders for one in order.circuits]
+    return orders, estimate(orders, seconds_per_execution=seconds)
+
+
+def _seeded(order: Order, seed: int, position: int) -> Order:
+    """Each job's shots are others, where they are drawn here."""
+    drawn = int(np.random.SeedSequence([seed, position]).generate_state(1)[0])
+    return replace(order, options=replace(order.options, seed=drawn))
