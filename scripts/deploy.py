@@ -202,6 +202,8 @@ def _under_way(numbers: list[int], stopped: list[str], options: argparse.Namespa
     """What was sent goes on without us."""
     if options.json:
         print(json.dumps({"submitted": True, "deployments": numbers, "stopped": stopped}))
+    elif stopped:
+        print(f"`syndrift jobs {' '.join(map(str, numbers))} --resume --wait` goes on")
     else:
         print(f"sent; `syndrift jobs {' '.join(map(str, numbers))} --wait` fetches and decodes")
     for text in dict.fromkeys(stopped):

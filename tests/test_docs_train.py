@@ -22,7 +22,7 @@ TEXT = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
 def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
     """The blocks in a process of their own, warnings as errors."""
     shown = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    assert len(shown) == 3
+    assert len(shown) == 4
     program = tmp_path / "shown.py"
     program.write_text("\n".join(["import warnings", "warnings.simplefilter('error')", *shown]))
     ran = subprocess.run(
@@ -32,9 +32,13 @@ def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
-    names, left, errors = map(ast.literal_eval, (lines[0], *lines[-2:]))
+    names, left, errors = map(ast.literal_eval, (lines[0], lines[-4], lines[-1]))
     assert {"neural", "pre-decoder"} <= set(names)
     assert [one[2] for one in left] == [5000, 4950, 4500]
+    factor, low, high = map(float, lines[-3].split())
+    assert factor == pytest.approx(2, rel=0.1)  # the device is twice as noisy
+    assert low < high
+    assert lines[-2].startswith("False (")
     assert set(errors) == {"pymatching", "pymatching-correlated", "this one"}
 
 

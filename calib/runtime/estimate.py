@@ -34,7 +34,7 @@ class Estimate:
     def __str__(self) -> str:
         many = "job" if self.jobs == 1 else "jobs"
         return (f"{self.jobs:,} {many}, {self.executions:,} executions, about {self.seconds:,.0f} s"
-                f" of device time: {100 * self.quota_share:.2g} % of the open plan's "
+                f" of device time: {100 * self.quota_share:,.{0 if self.quota_share > 0.1 else 1}f} % of the open plan's "
                 f"{OPEN_PLAN_SECONDS:g} s in 28 days")  # fmt: skip
 
 
