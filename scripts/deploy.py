@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--routed", action="store_true", help="with swaps, where it does not fit")
     parser.add_argument("--decoupling", choices=["none", "xx", "xyxy"], help="pulses in waiting")
     parser.add_argument("--soft", action="store_true", help="IQ values too, for soft decoding")
-    parser.add_argument("--decoder", action="append", metavar="NAME", help="repeatable")
+    parser.add_argument("--decoder", action="append", metavar="NAME",
+                        help="in place of matching; repeatable")  # fmt: skip
     parser.add_argument("--ceiling", type=float, metavar="SECONDS", help="of device time")
     add_overrides(parser, "noise.detuning_khz=5")
     parser.add_argument("--seed", type=int, help="of predictions and local services")
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             print(plan_text(plans[-1]), end="\n\n", flush=True)
     if options.out is not None:
-        _write_plans(plans, options.out)
+        _write_plans(plans, options.out, pictures=not options.no_pictures)
     return _submitted(plans, service, options) if options.submit else _dry(plans, options)
 
 
@@ -100,7 +101,7 @@ def recipe(options: argparse.Namespace) -> DeployConfig:
     from scripts.config_file import read_table, validate
 
     table: dict[str, Any] = {}
-    decoders = list[str](options.decoder or [])
+    trained = list[str]()
     given = {one.suffix: one for one in options.files}
     if len(given) < len(options.files) or not set(given) <= {".toml", ".stim", ".safetensors"}:
         raise ValueError(
@@ -112,9 +113,10 @@ def recipe(options: argparse.Namespace) -> DeployConfig:
     if ".stim" in given:
         table["circuit"] = str(given[".stim"])
     if ".safetensors" in given:
-        decoders.append(str(given[".safetensors"]))
-    if decoders:
-        table["decoders"] = ["pymatching", "pymatching-correlated", *decoders]
+        trained.append(str(given[".safetensors"]))
+    if options.decoder or trained:
+        usual = ["pymatching", "pymatching-correlated"]
+        table["decoders"] = [*(options.decoder or table.get("decoders", usual)), *trained]
     for name, key in _SHORT.items():
         if getattr(options, name) is not None:
             table[key] = getattr(options, name)
@@ -142,7 +144,9 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _write_plans(plans: Sequence[Plan], folder: pathlib.Path) -> None:
+def _write_plans(plans: Sequence[Plan], folder: pathlib.Path, *, pictures: bool) -> None:
+    from scripts.report.deployment_pictures import draw_chip
+
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps([_plan_json(one) for one in plans], indent=2)
     (folder / "plan.json").write_text(f"{text}\n", encoding="utf-8")
@@ -151,6 +155,9 @@ def _write_plans(plans: Sequence[Plan], folder: pathlib.Path) -> None:
         place.mkdir(exist_ok=True)
         for state in one.variants:
             state.decoded.to_file(place / f"predicted-{state.name}.stim")
+        if pictures and not one.config.routed:
+            ideal = one.variants[0].lowered.ideal
+            draw_chip((one.config, one.snapshot, one.placement, ideal), place / "placement")
 
 
 def _folder_name(made: Plan) -> str:

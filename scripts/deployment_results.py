@@ -26,7 +26,7 @@ def decoded_together(
     Each has a folder, runs/deployment-ID or one in `out`. JSON, with the `text` for the terminal.
     """
     from decoders.deploy.concluded import conclude, suppression
-    from scripts.report.deployment_pictures import draw_detections
+    from scripts.report.deployment_pictures import draw_chip, draw_detections
 
     found, texts, results = [], list[str](), list[dict[str, Any]]()
     for number in deployments:
@@ -35,6 +35,9 @@ def decoded_together(
         results.append({"deployment": number, "out": str(folder), **_written(one, folder)})
         if pictures:
             draw_detections(one, folder / "detections")
+            if not one.config.routed:
+                ideal = one.states[0].ideal
+                draw_chip((one.config, one.snapshot, one.placement, ideal), folder / "placement")
         found.append(one)
         texts.append(f"deployment {number}, {one.name}:\n\n{text(one)}\nin {folder}")
     fits = suppression(found, seed=found[0].config.seed) if len(found) > 1 else {}

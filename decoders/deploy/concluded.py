@@ -14,6 +14,7 @@ from scipy.stats import betabinom
 
 from calib.runtime.ledger import Ledger
 from calib.runtime.order import Order, Outcome
+from calib.snapshot import Snapshot
 from decoders.baselines import ResolvedDecoder, resolve_decoder
 from decoders.baselines.registry import BASELINES
 from decoders.decode_file import decode, model_of
@@ -102,11 +103,16 @@ class Scored:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """All that is concluded; detection fractions [detectors] are means over the states."""
+    """All that is concluded; detection fractions [detectors] are means over the states.
+
+    `snapshot` is what the backend reported when it was planned, `placement` the qubits taken.
+    """
 
     deployment: int
     name: str
     config: DeployConfig
+    snapshot: Snapshot
+    placement: tuple[int, ...]
     scores: tuple[Scored, ...]
     fractions: Array
     predicted_fractions: Array
@@ -136,6 +142,8 @@ def conclude(
         deployment=row.id,
         name=row.name,
         config=config,
+        snapshot=Snapshot.from_json(row.about["snapshot"]),
+        placement=tuple(row.about["placement"]),
         scores=tuple(scores),
         fractions=np.mean([one.events.mean(axis=0) for one in states], axis=0),
         predicted_fractions=np.array(row.about["fractions"]),

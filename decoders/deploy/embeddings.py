@@ -47,9 +47,8 @@ def embeddings(
     if not found:
         raise ValueError(
             f"{snapshot.backend} has no place for {qubits} qubits with {len(pairs)} couplings "
-            f"(it has {len(best_first)} couplings that work): choose a smaller distance "
-            "(`largest_distance`), another backend or code, or let swaps be added "
-            "(`Compiler.routed`; `added_gates` counts them)"
+            f"(it has {len(best_first)} couplings that work): choose a smaller distance, another "
+            "backend or code, or let swaps be added (routed = true)"
         )
     if len(found) <= most:
         return found

@@ -1,22 +1,27 @@
-"""Where detectors fire on a device, by place and round, beside what was predicted."""
+"""A deployment in pictures: where it lies on the chip, and how often its detectors fire."""
 
 from __future__ import annotations
 
 import functools
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decoders.statistics import binomial_interval
+from scripts.report.placement_pictures import Chosen, draw_placement
 from scripts.report.style import Labels, Palette, plain_grid, save
 
 if TYPE_CHECKING:
+    import stim
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from calib.snapshot import Snapshot
     from decoders.deploy.concluded import Conclusion
+    from decoders.deploy.config import DeployConfig
 
 Array = NDArray[np.float64]
 
@@ -50,6 +55,25 @@ def draw_detections(found: Conclusion, target: pathlib.Path) -> list[pathlib.Pat
     )
     rows = [{**one._asdict(), "place": " ".join(f"{x:g}" for x in one.place)} for one in detectors]
     return save(functools.partial(_paint, detectors), target, labels, rows)
+
+
+def draw_chip(
+    where: tuple[DeployConfig, Snapshot, Sequence[int], stim.Circuit], target: pathlib.Path
+) -> list[pathlib.Path]:
+    """The map of the chip with the memory on it: recipe, properties, qubits, circuit.
+
+    Writes TARGET.png and its siblings; returns their paths.
+    """
+    from decoders.deploy.lower import lower
+
+    config, snapshot, placement, ideal = where
+    chosen = Chosen(config.name, placement, lower(ideal).pairs)
+    when = snapshot.calibrated[:10] or "an unknown day"
+    return draw_placement(
+        snapshot, [chosen], target, title=f"{config.name} on {config.backend}",
+        origin=f"As reported on {when}; placed by predicted errors, seed {config.seed}."
+        if config.placement is None else f"As reported on {when}; placed by hand.",
+    )  # fmt: skip
 
 
 def fired(found: Conclusion) -> list[Fired]:
