@@ -25,7 +25,8 @@ The same command goes on where it was stopped, also after a kill. Every row of c
 own format) names its shots; shot n of a circuit under a seed is always the same shot, so that
 `syndrift reproduce RUN` can count them again. The keys of a config stand in docs/evaluate.md.
 codes:  repetition, rotated-surface, unrotated-surface, xzzx-surface, color, heavy-hex,
-        bivariate-bicycle, or `circuits = ["my.stim"]` for your own; recorded shots with [data]
+        heavy-hex-native, bivariate-bicycle, or `circuits = ["my.stim"]` for your own; recorded
+        shots with [data]
 noise:  depolarizing, si1000, biased, phenomenological, code-capacity, heterogeneous
 """
 

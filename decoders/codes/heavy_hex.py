@@ -20,13 +20,15 @@ class _Lattice:
 
     `flags` maps the edge from (row, column) to (row + 1, column), `ancillas` the plaquette with
     the north-west corner (row, column) to its qubit; rows -1 and d - 1 hold the X gauge operators
-    of weight two.
+    of weight two. `border_flags` are the flags of these, on edges that end in one data qubit; where
+    there are none, the ancilla meets the data itself.
     """
 
     distance: int
     data: dict[tuple[int, int], int]
     flags: dict[tuple[int, int], int]
     ancillas: dict[tuple[int, int], int]
+    border_flags: dict[tuple[int, int], int]
 
 
 def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
@@ -44,7 +46,24 @@ def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
     the flags, at odd y, by rows; then the ancillas of the X gauge operators, at odd x. Detectors
     are at (x, y, t): flags at the flag, Z plaquettes and X double columns at their centre.
     """
-    lattice, coordinates = _lattice(distance)
+    return _circuit(distance, rounds, basis, flags_at_border=False)
+
+
+def heavy_hex_native(distance: int, rounds: int, basis: str) -> stim.Circuit:
+    """Return the heavy-hexagon code memory that lies on IBM's chips without swaps.
+
+    As `heavy_hex`, but the X gauge operators of weight two have two flags each, as those in the
+    bulk have: all that is coupled lies in cycles of twelve qubits. The flags on the border give
+    detectors too, and measure no Z gauge operator.
+
+    Of the (5 d^2 + 2 d - 5) / 2 qubits, the first are those of `heavy_hex`; the 2 (d - 1) flags on
+    the border follow, those at y = -1 before those at y = 2 d - 1.
+    """
+    return _circuit(distance, rounds, basis, flags_at_border=True)
+
+
+def _circuit(distance: int, rounds: int, basis: str, *, flags_at_border: bool) -> stim.Circuit:
+    lattice, coordinates = _lattice(distance, flags_at_border)
     along = 1 if basis == "X" else 0
     memory = Memory(
         coordinates=coordinates,
@@ -59,7 +78,9 @@ def heavy_hex(distance: int, rounds: int, basis: str) -> stim.Circuit:
     return assemble(memory, rounds)
 
 
-def _lattice(distance: int) -> tuple[_Lattice, dict[int, tuple[float, float]]]:
+def _lattice(
+    distance: int, flags_at_border: bool
+) -> tuple[_Lattice, dict[int, tuple[float, float]]]:
     grid, number = range(distance), count()
     data = {(row, col): next(number) for row in grid for col in grid}
     flags = {(row, col): next(number) for row in grid[:-1] for col in grid}
@@ -69,16 +90,24 @@ def _lattice(distance: int) -> tuple[_Lattice, dict[int, tuple[float, float]]]:
         for col in grid[:-1]
         if (row + col) % 2 == 0
     }
+    on_border = [at for at in ancillas if at[0] in (-1, distance - 1)] if flags_at_border else []
+    border_flags = {(row, col + side): next(number) for row, col in on_border for side in (0, 1)}
     places: dict[int, tuple[float, float]] = {}
     # Edges lie halfway down, plaquettes also halfway to the east.
-    for qubits, east, south in ((data, 0, 0), (flags, 0, 1), (ancillas, 1, 1)):
+    for qubits, east, south in (
+        (data, 0, 0),
+        (flags, 0, 1),
+        (ancillas, 1, 1),
+        (border_flags, 0, 1),
+    ):
         places |= {q: (2 * col + east, 2 * row + south) for (row, col), q in qubits.items()}
-    return _Lattice(distance, data, flags, ancillas), places
+    return _Lattice(distance, data, flags, ancillas, border_flags), places
 
 
 def _flags_of(lattice: _Lattice, row: int, col: int) -> tuple[int | None, int | None]:
-    """Return the west and east flag of the X gauge operator there: none at weight two."""
-    return lattice.flags.get((row, col)), lattice.flags.get((row, col + 1))
+    """Return the west and east flag of the X gauge operator there, if it has any."""
+    flags = lattice.flags | lattice.border_flags
+    return flags.get((row, col)), flags.get((row, col + 1))
 
 
 def _flag_checks(lattice: _Lattice) -> list[Check]:
@@ -166,8 +195,9 @@ def _x_gauge_steps(lattice: _Lattice, row: int, col: int) -> list[tuple[int, tup
         (4, (ancilla, east)),
     ]
     for south in (0, 1):
-        couplings += [
-            (_WEST_STEPS[south], (west, data[row + south, col])),
-            (_EAST_STEPS[south], (east, data[row + south, col + 1])),
-        ]
+        if 0 <= row + south < lattice.distance:
+            couplings += [
+                (_WEST_STEPS[south], (west, data[row + south, col])),
+                (_EAST_STEPS[south], (east, data[row + south, col + 1])),
+            ]
     return couplings

@@ -9,7 +9,7 @@ import stim
 from decoders.codes.bicycle import bivariate_bicycle
 from decoders.codes.code import Code
 from decoders.codes.color import color
-from decoders.codes.heavy_hex import heavy_hex
+from decoders.codes.heavy_hex import heavy_hex, heavy_hex_native
 from decoders.codes.stim_generated import repetition, rotated_surface, unrotated_surface
 from decoders.codes.xzzx import xzzx_surface
 
@@ -51,6 +51,11 @@ _ALL = (
         "heavy-hex",
         "heavy-hexagon subsystem code with flag qubits (arXiv:1907.09528)",
         heavy_hex,
+    ),
+    Code(
+        "heavy-hex-native",
+        "heavy-hexagon code as it lies on IBM's chips, with flags at the border too",
+        heavy_hex_native,
     ),
     Code(
         "bivariate-bicycle",

@@ -14,6 +14,7 @@ PLANAR = (
     "xzzx-surface",
     "color",
     "heavy-hex",
+    "heavy-hex-native",
 )
 
 

@@ -17,6 +17,7 @@ NAMES = (
     "xzzx-surface",
     "color",
     "heavy-hex",
+    "heavy-hex-native",
     "bivariate-bicycle",
 )
 SMALL = [(name, 6 if name == "bivariate-bicycle" else d) for name in NAMES for d in (3, 5)]
@@ -33,6 +34,7 @@ def checks_of(name: str, d: int) -> tuple[int, int]:
         "unrotated-surface": (d * (d - 1), d * (d - 1)),
         "color": (3 * (d * d - 1) // 8, 3 * (d * d - 1) // 8),
         "heavy-hex": (d - 1, (d * d - 1) // 2),
+        "heavy-hex-native": (d - 1, (d * d - 1) // 2),
         "bivariate-bicycle": (36, 36),
     }[name]
 
@@ -46,6 +48,7 @@ def data_of(name: str, d: int) -> int:
         "unrotated-surface": d * d + (d - 1) ** 2,
         "color": (3 * d * d + 1) // 4,
         "heavy-hex": d * d,
+        "heavy-hex-native": d * d,
         "bivariate-bicycle": 72,
     }[name]
 
@@ -55,7 +58,10 @@ def qubits_of(name: str, d: int) -> int:
     x, z = checks_of(name, d)
     if name == "repetition":
         return 2 * d - 1
-    return (5 * d * d - 2 * d - 1) // 2 if name == "heavy-hex" else data_of(name, d) + x + z
+    if name.startswith("heavy-hex"):
+        # On the chips, two more for each of the d - 1 ancillas on the border.
+        return (5 * d * d - 2 * d - 1) // 2 + (2 * (d - 1) if name == "heavy-hex-native" else 0)
+    return data_of(name, d) + x + z
 
 
 def detectors_of(name: str, d: int, rounds: int, basis: str) -> int:
@@ -64,8 +70,8 @@ def detectors_of(name: str, d: int, rounds: int, basis: str) -> int:
     if name == "repetition":
         return kept * (rounds + 1)
     # Each of the (d - 1)^2 / 2 weight-four X gauge operators has two flags.
-    flags = rounds * (d - 1) ** 2 if name == "heavy-hex" else 0
-    return kept * (rounds + 1) + other * (rounds - 1) + flags
+    flags = {"heavy-hex": (d - 1) ** 2, "heavy-hex-native": (d - 1) ** 2 + 2 * (d - 1)}
+    return kept * (rounds + 1) + other * (rounds - 1) + rounds * flags.get(name, 0)
 
 
 def operations(circuit: stim.Circuit, instructions: Callable) -> Iterator[tuple[str, list[int]]]:

@@ -11,7 +11,8 @@ from decoders.deploy.reset_free import reset_free
 from decoders.noise.instructions import instructions_in, operands
 from tests.decoders.deploy.aer_bits import measured
 
-CODES = ["repetition", "rotated-surface", "xzzx-surface", "unrotated-surface", "heavy-hex", "color"]
+CODES = ["repetition", "rotated-surface", "xzzx-surface", "unrotated-surface", "heavy-hex",
+         "heavy-hex-native", "color"]  # fmt: skip
 PAULIS = "XYZ"
 
 

@@ -154,6 +154,7 @@ def test_data_qubits_of_every_code(code, rounds, basis):
         "xzzx-surface": 9,
         "color": 7,
         "heavy-hex": 9,
+        "heavy-hex-native": 9,
         "bivariate-bicycle": 72,
     }
     noisy = Phenomenological(p=P, q=0.0).apply(circuit)
