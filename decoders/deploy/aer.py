@@ -26,14 +26,27 @@ def noise_model(backend: BackendV2, noise: DeviceNoise) -> Any:
     return model
 
 
-def with_unreported(circuit: QuantumCircuit, noise: DeviceNoise) -> QuantumCircuit:
-    """The circuit with resets that fail, and qubits that relax while they are read.
+def restricted(model: Any, qubits: set[int]) -> Any:
+    """The model's noise on these qubits alone: Aer takes seconds a circuit for that of all others.
 
-    Slow detuning is no channel, and is left out: ValueError where it is asked for.
+    Aer has no public way to the errors of a model; the same bits come out.
     """
     aer_noise = optional_module("qiskit_aer.noise", extra="aer")
-    if noise.unreported.detuning_khz:
-        raise ValueError("Aer has no slow detuning: take detuning_khz = 0, or the service `stim`")
+    found = aer_noise.NoiseModel(basis_gates=model.basis_gates)
+    for name, errors in model._local_quantum_errors.items():
+        for at, error in errors.items():
+            if set(at) <= qubits:
+                found.add_quantum_error(error, name, at, warnings=False)
+    for at, error in model._local_readout_errors.items():
+        if set(at) <= qubits:
+            found.add_readout_error(error, at, warnings=False)
+    found._custom_noise_passes.extend(model._custom_noise_passes)
+    return found
+
+
+def with_unreported(circuit: QuantumCircuit, noise: DeviceNoise) -> QuantumCircuit:
+    """The circuit with resets that fail, and qubits that relax while they are read."""
+    aer_noise = optional_module("qiskit_aer.noise", extra="aer")
     found = circuit.copy_empty_like()
     for qubit in used_qubits(circuit):
         if noise.reset(qubit):

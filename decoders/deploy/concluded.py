@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import stim
 from numpy.typing import NDArray
+from qiskit.circuit import Qubit
 from scipy.stats import betabinom
 
 from calib.runtime.ledger import Ledger
@@ -136,7 +137,7 @@ def conclude(
         names.append(f"{_last_that_learns(names)}{LEARNT}")
     rounds = config.each()[0].rounds_of(1)
     scores = [_scored(name, states, row.about, rounds) for name in names]
-    if all(one.doubts is not None for one in states):
+    if SOFT not in names and all(one.doubts is not None for one in states):
         scores.append(_scored(SOFT, states, row.about, rounds))
     return Conclusion(
         deployment=row.id,
@@ -159,8 +160,10 @@ def recorded(ledger: Ledger, deployment: int) -> tuple[Recorded, ...]:
     for order, outcomes in _fetched(ledger, deployment):
         by_name = {circuit.name: one for circuit, one in zip(order.circuits, outcomes, strict=True)}
         sizes = {circuit.name: circuit.num_clbits for circuit in order.circuits}
-        clouds = _clouds(by_name)
-        _check(by_name, sizes, clouds)
+        clouds = _clouds(by_name, order)
+        if not _has_probe(by_name, clouds):
+            continue  # a job of which only a part came: its bits may be in any order
+        check_order(_bits(by_name[ORDER], sizes[ORDER], clouds)[0])
         for name, outcome in by_name.items():
             state = name.removeprefix("memory-")
             if state in found and (outcome.bits is not None or outcome.iq is not None):
@@ -215,17 +218,28 @@ def _fetched(ledger: Ledger, deployment: int) -> list[tuple[Order, list[Outcome]
     return [(order, got) for order, got in zip(orders, outcomes, strict=True) if got]
 
 
-def _clouds(outcomes: dict[str, Outcome]) -> Clouds | None:
-    """From the probes of all qubits in 0, and in 1, if IQ values came."""
+def _clouds(outcomes: Mapping[str, Outcome], order: Order) -> Clouds | None:
+    """From the probes of all qubits in 0, and in 1, if IQ values came.
+
+    Of each qubit's first record, right after it was prepared: later ones have decayed.
+    """
     zeros, ones = (outcomes.get(name, Outcome()).iq for name in (ZEROS, ONES))
-    return None if zeros is None or ones is None else Clouds.fitted(zeros, ones)
+    if zeros is None or ones is None:
+        return None
+    (probe,) = (circuit for circuit in order.circuits if circuit.name == ONES)
+    first: dict[Qubit, int] = {}
+    records = np.zeros(probe.num_clbits, dtype=np.int64)
+    for one in probe.data:
+        if one.clbits:
+            bit = probe.find_bit(one.clbits[0]).index
+            records[bit] = first.setdefault(one.qubits[0], bit)
+    numbers, places = np.unique(records, return_inverse=True)
+    return Clouds.fitted(zeros[:, numbers], ones[:, numbers]).of(places)
 
 
-def _check(outcomes: dict[str, Outcome], sizes: dict[str, int], clouds: Clouds | None) -> None:
+def _has_probe(outcomes: Mapping[str, Outcome], clouds: Clouds | None) -> bool:
     probe = outcomes.get(ORDER, Outcome())
-    if probe.bits is None and (probe.iq is None or clouds is None):
-        raise ValueError("a job came without its probe of the order of bits: it is not decoded")
-    check_order(_bits(probe, sizes[ORDER], clouds)[0])
+    return probe.bits is not None or (probe.iq is not None and clouds is not None)
 
 
 def _bits(outcome: Outcome, size: int, clouds: Clouds | None) -> tuple[Bools, Array | None]:
@@ -279,6 +293,8 @@ def expected_rates(errors: int, shots: int, among: int) -> tuple[float, float]:
 
 def _errors(name: str, states: Sequence[Recorded]) -> int:
     if name == SOFT:
+        if any(one.doubts is None for one in states):
+            raise ValueError(f"{SOFT} needs IQ values: deploy with measured = 'both' (--soft)")
         return sum(_soft_errors(one) for one in states)
     if name.endswith(LEARNT):
         return _errors_with_learnt(name.removesuffix(LEARNT), states)

@@ -85,6 +85,11 @@ class DeployConfig(Recipe):
             raise ValueError(
                 "the service aer gives bits alone: take service = 'stim' for IQ values"
             )
+        if self.service == "aer" and (self.noise.detuning_khz or self.noise.scale != 1):
+            raise ValueError("the service aer has no slow detuning, and gates as reported alone: "
+                             "take service = 'stim'")  # fmt: skip
+        if self.service == "aer" and self.twirl:
+            raise ValueError("the service aer does not twirl: take service = 'stim'")
         if self.twirl and self.measured != "bits":
             raise ValueError("twirled measurements have no IQ values: leave twirl, or measured")
         return self

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import expit, logit, ndtri
 
 IQ = NDArray[np.complex64]
 Bools = NDArray[np.bool_]
 Errors = NDArray[np.floating]
 _LEAST_ERROR = 1e-6  # of a reading; fewer would be blobs infinitely far apart
 _MOST_ERROR = 0.4999
+_TINY, _STEPS = 1e-30, 30
 _RADIUS, _WIDTH = 1e6, 1e5  # in the arbitrary units of a device
 _GOLDEN_RAD = np.pi * (3 - np.sqrt(5))
 
@@ -35,20 +36,35 @@ class Clouds:
     def fitted(cls, zeros: IQ, ones: IQ) -> Clouds:
         """From IQ values of qubits that were prepared in 0, and in 1, each [shots, records].
 
-        Medians and quartiles, as a few values belong to the other cloud. Strays are what readings
-        are wrong beyond the overlap of two Gaussians.
+        Two Gaussians of one width, along the line between the medians, by expectation and
+        maximisation: a share of each state's values, its strays, belongs to the other one.
         """
         zero, one = _centre(zeros), _centre(ones)
-        towards = (one - zero) / np.maximum(np.abs(one - zero), 1e-30)
-        along = np.concatenate([((zeros - zero) * towards.conj()).real,
-                                ((ones - one) * towards.conj()).real])  # fmt: skip
-        low, high = np.quantile(along, [0.25, 0.75], axis=0)
-        width = (high - low) / (ndtri(0.75) - ndtri(0.25))
-        bare = cls(zero, one, width, np.zeros((2, len(zero))))
-        wrong = np.array([bare.read(zeros)[0].mean(axis=0), 1 - bare.read(ones)[0].mean(axis=0)])
-        overlap = ndtr(-np.abs(one - zero) / 2 / np.maximum(width, 1e-30))
-        strays = (wrong - overlap) / np.maximum(1 - 2 * overlap, 1e-30)
-        return replace(bare, strays=np.clip(strays, 0.0, _MOST_ERROR))
+        apart = np.abs(one - zero)
+        axis = (one - zero) / np.maximum(apart, _TINY)
+        along = np.array([((values - zero) * axis.conj()).real for values in (zeros, ones)])
+        means = np.array([np.zeros_like(apart), apart])
+        nearest = np.where(along < apart / 2, along, along - apart)
+        width = np.maximum(nearest.std(axis=(0, 1)), _TINY)
+        strays = np.full((2, len(apart)), 0.02)
+        for _ in range(_STEPS):
+            odds = (means[1] - means[0]) * (along - means.mean(axis=0)) / width**2
+            prior = np.array([logit(strays[0]), -logit(strays[1])])
+            of_one = expit(odds + prior[:, np.newaxis])
+            shares = np.maximum([(1 - of_one).sum((0, 1)), of_one.sum((0, 1))], _TINY)
+            means = np.array([((1 - of_one) * along).sum((0, 1)), (of_one * along).sum((0, 1))])
+            means = means / shares
+            squares = of_one * (along - means[1]) ** 2 + (1 - of_one) * (along - means[0]) ** 2
+            width = np.maximum(np.sqrt(squares.mean(axis=(0, 1))), _TINY)
+            strays = np.array([of_one[0].mean(axis=0), 1 - of_one[1].mean(axis=0)])
+            strays = np.clip(strays, _LEAST_ERROR, _MOST_ERROR)
+        return cls(zero + means[0] * axis, zero + means[1] * axis, width, strays)
+
+    def of(self, records: NDArray[np.integer]) -> Clouds:
+        """Those of some records, in this order, which may be repeated."""
+        return Clouds(
+            self.zero[records], self.one[records], self.width[records], self.strays[:, records]
+        )
 
     def read(self, values: IQ) -> tuple[Bools, NDArray[np.float64]]:
         """The likelier bits [shots, records], and how likely each is wrong.
@@ -58,9 +74,9 @@ class Clouds:
         variance. Strays s then leave (1 − s₁) L + s₁ to (1 − s₀) + s₀ L of the odds L.
         """
         apart = np.abs(self.one - self.zero)
-        towards = (self.one - self.zero) / np.maximum(apart, 1e-30)
+        towards = (self.one - self.zero) / np.maximum(apart, _TINY)
         place = ((values - (self.zero + self.one) / 2) * towards.conj()).real
-        shown = apart * place / np.maximum(self.width, 1e-30) ** 2
+        shown = apart * place / np.maximum(self.width, _TINY) ** 2
         with np.errstate(divide="ignore"):  # ln 0, where there are no strays
             stray, stay = np.log(self.strays), np.log1p(-self.strays)
         odds = np.logaddexp(stay[1] + shown, stray[1]) - np.logaddexp(stay[0], stray[0] + shown)
@@ -79,7 +95,9 @@ def emulated(
     """
     clouds = emulated_clouds(errors, qubits)
     least = errors.min(axis=1)
-    changed = ((errors.T - least) / (1 - 2 * least))[states.astype(int), np.arange(len(least))]
+    changed = ((errors.T - least) / np.maximum(1 - 2 * least, _TINY))[
+        states.astype(int), np.arange(len(least))
+    ]
     shown = states ^ (rng.random(states.shape) < changed)
     noise = rng.standard_normal((*states.shape, 2)) @ np.array([1, 1j])
     return (np.where(shown, clouds.one, clouds.zero) + clouds.width * noise).astype(np.complex64)

@@ -63,11 +63,17 @@ class Compiler:
         wide.compose(lowered.circuit, qubits=list(placement), clbits=wide.clbits, inplace=True)
         return self._finished(self._translator.run(wide))
 
-    def routed(self, lowered: Lowered) -> QuantumCircuit:
-        """The circuit wherever it fits best, with swaps where couplings are missing."""
+    def routed(self, lowered: Lowered, flipped: Sequence[int] = ()) -> QuantumCircuit:
+        """The circuit wherever it fits best, with swaps where couplings are missing.
+
+        Its qubits `flipped` begin in |1⟩: the same gates at the same qubits for all of these.
+        """
         manager = generate_preset_pass_manager(1, target=self.target, seed_transpiler=0)
         found = manager.run(lowered.circuit)
+        begin = found.layout.initial_index_layout() if found.layout else range(self._qubits)
         wide = QuantumCircuit(QuantumRegister(self._qubits, "q"), *found.cregs)
+        for qubit in flipped:
+            wide.x(begin[qubit])
         wide.compose(found, qubits=wide.qubits, clbits=wide.clbits, inplace=True)
         return self._finished(wide)
 
@@ -121,7 +127,9 @@ def _check(lowered: Lowered, target: Target, placement: Sequence[int]) -> None:
                 "another placement"
             )
     if "reset" not in target.operation_names and "reset" in lowered.circuit.count_ops():
-        raise ValueError("the device has no reset: take the circuit without resets (`reset_free`)")
+        raise ValueError(
+            "the device has no reset: take the circuit without resets (resets = 'free')"
+        )
 
 
 def _hastened(circuit: QuantumCircuit, target: Target) -> QuantumCircuit:
@@ -129,12 +137,19 @@ def _hastened(circuit: QuantumCircuit, target: Target) -> QuantumCircuit:
     found = circuit.copy_empty_like()
     for one in circuit.data:
         fast = _FAST.get(one.operation.name)
-        if fast in target.operation_names and target.instruction_supported(
-            fast, tuple(circuit.find_bit(qubit).index for qubit in one.qubits)
-        ):
+        at = tuple(circuit.find_bit(qubit).index for qubit in one.qubits)
+        if fast is not None and _works(target, fast, at):
             one = one.replace(operation=target.operation_from_name(fast))
         found.append(one)
     return found
+
+
+def _works(target: Target, name: str, at: tuple[int, ...]) -> bool:
+    """Whether the device has it there; what does not work has an error of 1."""
+    if name not in target.operation_names or not target.instruction_supported(name, at):
+        return False
+    properties = target[name][at]
+    return properties is None or properties.error is None or properties.error < 1
 
 
 def _decoupled(circuit: QuantumCircuit, target: Target, schedule: Schedule) -> QuantumCircuit:

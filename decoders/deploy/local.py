@@ -15,9 +15,10 @@ from calib.runtime.errors import JobFailed, Refused
 from calib.runtime.order import JobState, Limits, Order, Outcome
 from calib.snapshot import Snapshot
 from decoders.baselines.extras import optional_module
-from decoders.deploy.aer import noise_model, with_unreported
+from decoders.deploy.aer import noise_model, restricted, with_unreported
 from decoders.deploy.device_noise import DeviceNoise, Unreported
 from decoders.deploy.iq import emulated, emulated_clouds
+from decoders.deploy.isa import used_qubits
 from decoders.deploy.raised import Relaxing, as_stim
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from qiskit.providers import BackendV2
 
 Bools = NDArray[np.bool_]
+_VALUES_AT_ONCE = 2**22  # of IQ values, which bounds the memory
 _NO_LIMITS = Limits(None, None, None, None, None)
 
 
@@ -124,10 +126,13 @@ class StimService(LocalService):
             bits[:, places] = sampled
             return Outcome(packed(bits))
         errors, qubits = _readings(circuit, noise)
-        values = emulated(sampled, errors, qubits, rng)
-        bits[:, places] = emulated_clouds(errors, qubits).read(values)[0]
+        clouds = emulated_clouds(errors, qubits)
         iq = np.zeros(bits.shape, dtype=np.complex64)
-        iq[:, places] = values
+        step = max(1, _VALUES_AT_ONCE // len(places))
+        for begin in range(0, order.shots, step):
+            some = slice(begin, begin + step)
+            values = emulated(sampled[some], errors, qubits, rng)
+            bits[some, places], iq[some, places] = clouds.read(values)[0], values
         return Outcome(packed(bits) if order.options.measured == "both" else None, iq)
 
 
@@ -151,9 +156,14 @@ class AerService(LocalService):
         self._models: dict[str, Any] = {}
 
     def submit(self, order: Order) -> str:
-        """Takes the order, unless it asks for IQ values."""
+        """Takes the order, unless it asks for what Aer has not."""
         if order.options.measured != "bits":
             raise Refused("Aer gives bits alone: take the service `stim` for IQ values")
+        if order.options.twirl_gates or order.options.twirl_measure:
+            raise Refused("Aer does not twirl here: take the service `stim`, or leave twirl out")
+        if self.unreported.detuning_khz or self.unreported.scale != 1:
+            raise Refused("Aer has no slow detuning, and gates as reported alone: take "
+                          "detuning_khz = 0 and scale = 1, or the service `stim`")  # fmt: skip
         return super().submit(order)
 
     def _run(self, circuit: QuantumCircuit, order: Order, noise: DeviceNoise,
@@ -162,7 +172,8 @@ class AerService(LocalService):
         backend = self._backend_of(order.backend)
         if order.backend not in self._models:
             self._models[order.backend] = noise_model(backend, noise)
-        simulator = aer.AerSimulator(method=self.method, noise_model=self._models[order.backend])
+        model = restricted(self._models[order.backend], set(used_qubits(circuit)))
+        simulator = aer.AerSimulator(method=self.method, noise_model=model)
         ready = with_unreported(circuit, noise)
         result = simulator.run(
             ready, shots=order.shots, memory=True, seed_simulator=int(rng.integers(2**31))

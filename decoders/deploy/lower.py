@@ -117,8 +117,7 @@ def _steps(circuit: stim.Circuit) -> Iterator[tuple[str, Qubits, bool]]:
     for instruction in circuit.flattened():
         assert isinstance(instruction, stim.CircuitInstruction)  # flat: there are no blocks
         name, kind = instruction.name, kind_of(instruction.name)
-        if name == "MPAD":
-            raise ValueError("expected records of measurements alone, got MPAD: leave it out")
+        _refuse_unmeasured(instruction)
         if kind == "annotation":
             continue
         for group in instruction.target_groups():
@@ -130,6 +129,19 @@ def _steps(circuit: stim.Circuit) -> Iterator[tuple[str, Qubits, bool]]:
                 yield name, tuple(target.value for target in group), False
             else:
                 yield from _decomposed(instruction, group)
+
+
+def _refuse_unmeasured(one: stim.CircuitInstruction) -> None:
+    """ValueError for records and observables that nothing measures."""
+    if one.name == "MPAD":
+        raise ValueError("expected records of measurements alone, got MPAD: leave it out")
+    if one.name == "OBSERVABLE_INCLUDE" and not all(
+        target.is_measurement_record_target for target in one.targets_copy()
+    ):
+        raise ValueError(
+            f"`{one}`: expected observables of measurements alone: measure these qubits at the "
+            "end, and give rec[-1] and so on"
+        )
 
 
 def _collapsing(name: str, qubit: int, *, inverted: bool) -> Iterator[tuple[str, Qubits, bool]]:

@@ -25,14 +25,18 @@ from decoders.deploy.isa import Compiler, used_qubits
 from decoders.deploy.lower import Lowered, lower
 from decoders.deploy.memories import both_states, distance_of, named_memory
 from decoders.deploy.place import Search, best_placements
+from decoders.deploy.place import predicted as place_predicted
 from decoders.deploy.probe import probes
 from decoders.deploy.raised import raised
 from decoders.deploy.reset_free import reset_free
 from decoders.files import read_circuit
+from decoders.noise.memory import read_memory
 from decoders.statistics import binomial_interval
 
 Array = NDArray[np.float64]
+Bits = NDArray[np.uint8]
 _PREDICTED_SHOTS = 100_000  # of each logical state
+_FIRST_TURN, _ENOUGH_ERRORS = 10_000, 400
 _USUAL_REP_DELAY_US = 250.0
 _RESETS: dict[str, Any] = {"auto": "either", "keep": "as given", "free": "dropped"}
 
@@ -126,6 +130,8 @@ class Plan:
 
 def plan(config: DeployConfig, backend: BackendV2, limits: Limits | None = None) -> Plan:
     """Places, compiles, predicts and reckons one memory; nothing is sent."""
+    for name in config.decoders:
+        resolve_decoder(name)  # a wrong name is better said now than after a search
     snapshot = Snapshot.of(backend)
     noise = DeviceNoise(snapshot, config.noise)
     given = source(config)
@@ -133,9 +139,11 @@ def plan(config: DeployConfig, backend: BackendV2, limits: Limits | None = None)
         placement, free = None, config.resets != "keep"
     else:
         placement, free = _placed(config, backend, given)
+    states = both_states(reset_free(given) if free else given)
+    circuits = _compiled(config, target_of(backend), states, placement)
     variants = tuple(
-        _variant(config, backend, noise, (number, circuit), placement)
-        for number, circuit in enumerate(both_states(reset_free(given) if free else given))
+        _variant(number, lower(one), circuit, config, noise)
+        for number, (one, circuit) in enumerate(zip(states, circuits, strict=True))
     )
     predictions, fractions = predicted(variants, config.decoders, config.seed)
     orders, cost = _ordered(config, backend, variants, limits or Limits())
@@ -163,20 +171,30 @@ def source(config: DeployConfig) -> stim.Circuit:
 def predicted(
     variants: Sequence[Variant], decoders: Sequence[str], seed: int, shots: int = _PREDICTED_SHOTS
 ) -> tuple[tuple[Prediction, ...], Array]:
-    """Errors of decoders that do not know the state, and detection fractions [detectors]."""
-    wrong, total = dict.fromkeys(decoders, 0), 0
-    fractions = list[Array]()
+    """Errors of decoders that do not know the state, and detection fractions [detectors].
+
+    Slow decoders need not decode all shots: each stops after the first turn in which it has seen
+    enough errors.
+    """
+    drawn, fractions = list[tuple[Bits, Bits]](), list[Array]()
     for number, variant in enumerate(variants):
         sampler = variant.expected.compile_detector_sampler(seed=seed + number)
         events, flips = sampler.sample(shots, separate_observables=True, bit_packed=True)
+        drawn.append((events, flips))
         count = variant.expected.num_detectors
-        bits = np.unpackbits(events, axis=1, count=count, bitorder="little")
+        bits = np.unpackbits(drawn[-1][0], axis=1, count=count, bitorder="little")
         fractions.append(bits.mean(axis=0, dtype=np.float64))
-        total += shots
-        for name in wrong:
-            wrong[name] += errors_of(name, variant.decoded, events, flips)
-    found = tuple(Prediction(name, errors, total) for name, errors in wrong.items())
-    return found, np.mean(fractions, axis=0)
+    found = []
+    for name in decoders:
+        wrong, total, begin = 0, 0, 0
+        while begin < shots and wrong < _ENOUGH_ERRORS:
+            turn = slice(begin, min(shots, max(_FIRST_TURN, 2 * begin)))
+            for variant, (events, flips) in zip(variants, drawn, strict=True):
+                wrong += errors_of(name, variant.decoded, events[turn], flips[turn])
+                total += len(events[turn])
+            begin = turn.stop
+        found.append(Prediction(name, wrong, total))
+    return tuple(found), np.mean(fractions, axis=0)
 
 
 def errors_of(
@@ -209,31 +227,73 @@ def duration_us(circuit: QuantumCircuit, snapshot: Snapshot) -> float:
 def _placed(
     config: DeployConfig, backend: BackendV2, given: stim.Circuit
 ) -> tuple[tuple[int, ...], bool]:
+    noise = DeviceNoise(Snapshot.of(backend), config.noise)
+    rng = np.random.default_rng([config.seed, 1])
     if config.placement is not None:
-        resets = "reset" in cast(Target, cast(Any, backend).target).operation_names
-        return config.placement, config.resets == "free" or not resets
+        return config.placement, _better_free(config, target_of(backend), given, noise, rng)
     best = best_placements(
         lower(given),
         backend,
-        rng=np.random.default_rng([config.seed, 1]),
-        noise=DeviceNoise(Snapshot.of(backend), config.noise),
+        rng=rng,
+        noise=noise,
         schedule=config.schedule,
         search=Search(resets=_RESETS[config.resets]),
     )[0]
     return tuple(best.qubits), best.reset_free
 
 
-def _variant(
+def _better_free(
     config: DeployConfig,
-    backend: BackendV2,
+    target: Target,
+    given: stim.Circuit,
     noise: DeviceNoise,
-    state: tuple[int, stim.Circuit],
-    placement: Sequence[int] | None,
-) -> Variant:
-    number, given = state
+    rng: np.random.Generator,
+) -> bool:
+    """Whether to leave resets out at a given placement: as asked, or by what is predicted."""
+    if config.resets != "auto":
+        return config.resets == "free"
     lowered = lower(given)
-    compiler = Compiler(cast(Target, cast(Any, backend).target), config.schedule)
-    circuit = compiler.routed(lowered) if placement is None else compiler.placed(lowered, placement)
+    if "reset" not in lowered.circuit.count_ops():
+        return False
+    if "reset" not in target.operation_names:
+        return True
+    compiler = Compiler(target, config.schedule)
+    place = config.placement or ()
+    kept, free = (
+        place_predicted(one, place, compiler, noise).sampled(_FIRST_TURN, rng).errors
+        for one in (lowered, lower(reset_free(given)))
+    )
+    return free < kept
+
+
+def target_of(backend: BackendV2) -> Target:
+    """The backend's target; Qiskit's own annotation has none."""
+    return cast(Target, cast(Any, backend).target)
+
+
+def _compiled(
+    config: DeployConfig,
+    target: Target,
+    states: Sequence[stim.Circuit],
+    placement: Sequence[int] | None,
+) -> list[QuantumCircuit]:
+    """Of each state; where they are routed all by the same way, so that probes are of all."""
+    compiler = Compiler(target, config.schedule)
+    if placement is not None:
+        return [compiler.placed(lower(one), placement) for one in states]
+    lowered = lower(states[0])
+    data = read_memory(states[0]).data if len(states) > 1 else ()
+    flips = ((), [lowered.qubits.index(qubit) for qubit in data])
+    return [compiler.routed(lowered, flips[number]) for number in range(len(states))]
+
+
+def _variant(
+    number: int,
+    lowered: Lowered,
+    circuit: QuantumCircuit,
+    config: DeployConfig,
+    noise: DeviceNoise,
+) -> Variant:
     circuit.name = f"memory-{number}"
     twirled = raised(circuit, lowered, noise)
     by_state = twirled if config.twirl else raised(circuit, lowered, noise, "by-state")

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 Bools = NDArray[np.bool_]
+_MANY, _AGREED_OF_FEW = 20, 0.75
 ORDER, ZEROS, ONES = "probe-order", "probe-zeros", "probe-ones"
+_CHOSEN = 22  # so many first bits of the pattern are chosen
 _AGREED = 0.9  # the least share of bits that are as they should be, by the majority of shots
 _ORDERS: dict[str, Callable[[Bools], Bools]] = {
     "reversed": lambda bits: bits[::-1],
@@ -20,17 +22,18 @@ _ORDERS: dict[str, Callable[[Bools], Bools]] = {
 
 
 def marked(count: int) -> Bools:
-    """Ones at 0, 1, 3, 6, 10, ...: no reversal or shift of these bits is like them, [count].
+    """Bits that no reversal, exchange or shift leaves as they are, [count].
+
+    Ones at 0, 1, 3, 6, 10, 15 and 21, by which short registers are told apart, then random bits,
+    always the same.
 
     >>> marked(8).astype(int)
     array([1, 1, 0, 1, 0, 0, 1, 0])
     """
-    found = np.zeros(count, dtype=np.bool_)
-    place, step = 0, 1
-    while place < count:
-        found[place] = True
-        place, step = place + step, step + 1
-    return found
+    found = np.random.Generator(np.random.PCG64(20)).integers(0, 2, max(count, _CHOSEN)) > 0
+    found[:_CHOSEN] = False
+    found[[0, 1, 3, 6, 10, 15, 21]] = True
+    return found[:count]
 
 
 def probe(circuit: QuantumCircuit, pattern: Bools, name: str) -> QuantumCircuit:
@@ -61,7 +64,9 @@ def check_order(bits: Bools) -> None:
     agreed = float(np.mean(found == expected))
     others = {name: float(np.mean(order(found) == expected)) for name, order in _ORDERS.items()}
     best = max(others, key=lambda name: others[name])
-    if agreed >= _AGREED and agreed >= others[best]:
+    # Of a few shots each bit is misread at times; a wrong order is wrong in half of the bits.
+    least = _AGREED if len(bits) >= _MANY else _AGREED_OF_FEW
+    if agreed >= least and agreed >= others[best]:
         return
     likely = f": they seem to be {best}" if others[best] > max(agreed, _AGREED) else ""
     raise RuntimeError(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import stim
 
-from decoders.noise.instructions import flattened, in_single_file, kind_of, operands
+from decoders.noise.instructions import (
+    flattened,
+    in_single_file,
+    instructions_in,
+    kind_of,
+    operands,
+)
 
 # What turns one state of a basis into the other: under control of a record, and always.
 _FLIPS = {"": ("CX", "X"), "Y": ("CX", "X"), "X": ("CZ", "Z")}
@@ -14,11 +20,8 @@ def reset_free(circuit: stim.Circuit) -> stim.Circuit:
     """The circuit without a reset after a measurement; its detectors are adapted.
 
     A reset in the basis in which the qubit has just been measured is a flip if the outcome was 1.
-    Such a flip need not be done: what it would change later is known, and goes into detectors and
-    observables, which name more records. Saves the time of resets, and serves devices that have
-    none. Resets that come first on a qubit stay, since they cost nothing.
-
-    ValueError where a qubit is reset that was used since its last measurement.
+    It need not be done: what it would change later goes into detectors and observables, which name
+    more records. First resets of qubits stay. ValueError where one was used since its measurement.
 
     >>> circuit = stim.Circuit('''
     ...     R 0
@@ -39,8 +42,7 @@ def reset_free(circuit: stim.Circuit) -> stim.Circuit:
     found = stim.Circuit()
     measured: dict[int, tuple[str, int]] = {}  # the basis and record that each qubit is left in
     used, records = set[int](), 0
-    for instruction in circuit.without_noise().flattened():
-        assert isinstance(instruction, stim.CircuitInstruction)  # flat: there are no blocks
+    for instruction in instructions_in(circuit.without_noise().flattened()):
         for one in in_single_file(instruction):
             kind = kind_of(one.name)
             if kind in ("measure", "measure_reset"):

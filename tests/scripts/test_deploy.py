@@ -26,7 +26,7 @@ def test_a_dry_run_sends_and_writes_nothing(capsys: pytest.CaptureFixture[str]) 
     assert main(["deploy", *FAST]) == 0
     said = capsys.readouterr().out
     assert "nothing was sent: add --submit" in said
-    assert "qubits 2 3 4 5 6; with resets" in said
+    assert "qubits 2 3 4 5 6; no resets" in said
     assert not list(pathlib.Path().iterdir())
 
 

@@ -182,6 +182,7 @@ def _kernel(matrix: np.ndarray) -> np.ndarray:
         ("H 0", "circuit that measures something"),
         ("CX sweep[0] 1\nM 1", "without sweep bits, got 1"),
         ("MPAD 0 1\nM 0", "got MPAD"),
+        ("M 0\nOBSERVABLE_INCLUDE(0) Z1", "expected observables of measurements alone"),
     ],
 )
 def test_what_a_device_cannot_do_is_refused(text, words):
