@@ -14,7 +14,11 @@ CALIBRATIONS = {
     "DeviceCalibration": "envs.device",
 }
 
-CODES = {"SurfaceCodeSteering": "envs.steering", "Decoding": "envs.decoding"}
+CODES = {
+    "SurfaceCodeSteering": "envs.steering",
+    "Decoding": "envs.decoding",
+    "MemoryDeployment": "envs.deployment",
+}
 
 for _name, _module in (CALIBRATIONS | CODES).items():
     gymnasium.register(

@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N",
                         help="with --over: each value with the seeds SEED to SEED+N-1")  # fmt: skip
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
+    parser.add_argument("--history", type=pathlib.Path, metavar="PATH",
+                        help="a calibration history for angles of an IBM backend")  # fmt: skip
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
@@ -80,8 +82,13 @@ def _run_once(options: argparse.Namespace) -> int:
     usual = run_folder.default_folder(options.config.stem, config, may_change=MAY_CHANGE)
     folder = options.out or usual
     check_environment(str(options.config), config)
+    if options.history and config.environment.plant.kind != "angles":
+        raise ValueError("--history takes angles steered on an IBM backend: expected a recipe with "
+                         "plant.kind = 'angles', such as configs/steer_ibm.toml")  # fmt: skip
     open_steered(config, folder)
     courses, result = steered(config, folder)
+    if options.history:
+        _record(options.history, config, courses["steerer"], str(folder))
     if not options.no_pictures:
         from scripts.report.steering_pictures import draw
 
@@ -93,6 +100,19 @@ def _run_once(options: argparse.Namespace) -> int:
         what = "tables" if options.no_pictures else "tables and pictures"
         print(f"\nseed {config.seed}; simulated; {what} in {folder}")
     return 0
+
+
+def _record(path: pathlib.Path, config: SteerConfig, course: Course, run: str) -> None:
+    """The settings held at the end, as angles in the backend's calibration history."""
+    from calib.history import History
+    from envs.steered.angles import Angles
+    from envs.steered.corrections import record
+
+    plant = config.environment.made()
+    assert isinstance(plant, Angles)  # its kind was looked at
+    with History(path) as history:
+        record(history, plant, course.settings[-1], config.steerer.kind, run=run,
+               device_time_s=float(course.times_s[-1]))  # fmt: skip
 
 
 def _summary(courses: Mapping[str, Course], config: SteerConfig, result: Mapping[str, Any]) -> str:

@@ -33,8 +33,9 @@ class Estimate:
 
     def __str__(self) -> str:
         many = "job" if self.jobs == 1 else "jobs"
+        share = 100 * self.quota_share
         return (f"{self.jobs:,} {many}, {self.executions:,} executions, about {self.seconds:,.0f} s"
-                f" of device time: {100 * self.quota_share:,.{0 if self.quota_share > 0.1 else 1}f} % of the open plan's "
+                f" of device time: {share:,.{0 if share > 10 else 1}f} % of the open plan's "
                 f"{OPEN_PLAN_SECONDS:g} s in 28 days")  # fmt: skip
 
 

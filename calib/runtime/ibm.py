@@ -1,4 +1,4 @@
-"""IBM's quantum computers as a service of ours; the only file that imports qiskit_ibm_runtime.
+"""IBM's quantum computers as a service of ours; with `calibrator` all that imports the runtime.
 
 Accounts are QiskitRuntimeService's own (saved ones, and environment variables): nothing here takes,
 keeps or writes a token.

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from calib.history import History
 from envs.agents.steerers.course import SteerConfig
 from scripts.config_file import load
+from scripts.main import main
 from tests import conftest
 from tests.scripts.steer_recipe import (
     EPOCHS,
@@ -226,3 +228,19 @@ def test_a_circuit_of_one_s_own() -> None:
     )
     surface(0.005).to_file("mine.stim")
     assert "mine.stim has changed since the run in run: give another --out" in refused(*off)
+
+
+def test_angles_steered_on_a_backend_go_into_the_history(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "calibration.sqlite"
+    recipe = str(pathlib.Path(__file__).parents[2] / "configs" / "steer_ibm_smoke.toml")
+    given = ["steer", recipe, "--out", str(tmp_path / "run"), "--no-pictures", "--set", "ler=false",
+             "--set", "epochs=3", "--history", str(path)]  # fmt: skip
+    assert main(given) == 0
+    with History(path, access="read") as history:
+        (device,) = history.devices()
+        assert history.values(device)
+    other = str(pathlib.Path(recipe).with_name("steer_smoke.toml"))
+    assert main(["steer", other, "--history", str(path)]) == 2
+    assert "expected a recipe with plant.kind = 'angles'" in capsys.readouterr().err
