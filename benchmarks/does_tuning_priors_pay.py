@@ -61,7 +61,9 @@ def own(rate: float, rng: np.random.Generator) -> float:
     return float(rate * np.exp(rng.normal(0, SPREAD)))
 
 
-def crossed(circuit: stim.Circuit, rng: np.random.Generator) -> stim.Circuit:
+def crossed(
+    circuit: stim.Circuit, rng: np.random.Generator, crosstalk: float = CROSSTALK
+) -> stim.Circuit:
     """With XX and ZZ on pairs of data qubits, those measured last, before other measurements."""
     steps = list(instructions_in(circuit))
     measured = [place for place, one in enumerate(steps) if one.name in ("M", "MX", "MR", "MRX")]
@@ -69,7 +71,7 @@ def crossed(circuit: stim.Circuit, rng: np.random.Generator) -> stim.Circuit:
     places = circuit.get_final_qubit_coordinates()
     pairs = [(a, b) for a in data for b in data
              if a < b and np.hypot(*np.subtract(places[a], places[b])) < 2.1]  # fmt: skip
-    rates = {pair: own(CROSSTALK, rng) for pair in pairs if rng.random() < SHARE}
+    rates = {pair: own(crosstalk, rng) for pair in pairs if rng.random() < SHARE}
     found = stim.Circuit()
     for place, one in enumerate(steps):
         if place in measured[:-1]:

@@ -9,7 +9,7 @@ the answers with one value of the observable together against those with the oth
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ _SEED = 20_401  # of the perturbations: the same model has the same decoder
 # So many members are enough where odds, as logarithms, are beyond: for an answer, and for odds.
 _STAGES_ROUGHLY = ((1, 5.0), (2, 4.0), (4, 3.0), (8, 1.0))
 _STAGES = ((8, 3.0),)
+_STAGES_THOROUGHLY = ((8, math.inf),)
 _AT_ONCE = 4096  # shots, whose answers of thousands of edges fit into memory
 
 
@@ -114,7 +115,8 @@ class CompiledEnsemble(sinter.CompiledDecoder):
         for number, judge in enumerate(self._judges):
             unsure = np.abs(found[:, number]) <= self._unsure
             different, which = np.unique(events[unsure], axis=0, return_inverse=True)
-            odds = [judge.judge(different[at : at + _AT_ONCE], roughly=roughly).odds
+            stages = _STAGES_ROUGHLY if roughly else _STAGES
+            odds = [judge.judge(different[at : at + _AT_ONCE], stages).odds
                     for at in range(0, len(different), _AT_ONCE)]  # fmt: skip
             found[unsure, number] = np.concatenate([*odds, []])[which]
         return found
@@ -129,9 +131,15 @@ class CompiledEnsemble(sinter.CompiledDecoder):
         found = [judge.gaps(events, self._plain, enough) for judge in self._judges]
         return np.stack(found, axis=1) if found else np.zeros((len(events), 0))
 
-    def judge(self, observable: int, events: Bits, *, roughly: bool = False) -> Judged:
-        """Odds of one observable with their reasons, of shots in which matching is not sure."""
-        return self._judges[observable].judge(events, roughly=roughly)
+    def judge(
+        self, observable: int, events: Bits, *, roughly: bool = False, thoroughly: bool = False
+    ) -> Judged:
+        """Odds of one observable with their reasons, of shots in which matching is not sure.
+
+        `thoroughly` asks all members of each, however sure the first few are.
+        """
+        stages = _STAGES_ROUGHLY if roughly else _STAGES
+        return self._judges[observable].judge(events, _STAGES_THOROUGHLY if thoroughly else stages)
 
 
 class _Judge:
@@ -185,11 +193,10 @@ class _Judge:
         """Of plain matching's answers with such values of the observable, [N]."""
         return self._plain.decode_batch(np.column_stack([events, flips]), return_weights=True)[1]
 
-    def judge(self, events: Bits, *, roughly: bool) -> Judged:
-        """From all answers; more members are asked where few leave it open."""
+    def judge(self, events: Bits, stages: Sequence[tuple[int, float]]) -> Judged:
+        """From all answers; more members are asked where few leave it open, by the stages."""
         asked = np.arange(len(events))
-        stages = [(members, enough) for members, enough in (_STAGES_ROUGHLY if roughly else _STAGES)
-                  if members < self._most]  # fmt: skip
+        stages = [(members, enough) for members, enough in stages if members < self._most]
         given = self._asked(range(stages[0][0] if stages else self._most), events)
         found = self._recombined(given)
         odds, first = found.odds.copy(), found.odds

@@ -12,6 +12,7 @@ from scripts.options import add_overrides
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from decoders.neural.decoder_file import FineTuning
     from decoders.neural.training import Trained
     from decoders.neural.training_config import TrainingConfig
     from scripts.report.style import Palette
@@ -22,11 +23,13 @@ examples:
   syndrift train configs/neural.toml                        a decoder for a distance-5 code
   syndrift train configs/neural.toml --set code.distance=7 --out runs/seven
   syndrift train --resume runs/seven                        goes on where it was stopped or killed
+  syndrift train device.toml                                start = "neural", [data] folder = "..."
   syndrift decode events.b8 --circuit my.stim --decoder runs/seven/decoder.safetensors
 
 The run's folder holds decoder.safetensors (all that is needed to decode), its model_card.md, the
 state with which training goes on, and the logs of TensorBoard. Shots are drawn while it learns and
-never used twice; those on which it is judged beside matching are not among them.
+never used twice; those on which it is judged beside matching are not among them. Recorded shots
+([data]) are learnt from in several passes; others of them select the weights, and others judge.
 """
 
 DECODER, CARD, RESULT = "decoder.safetensors", "model_card.md", "training.json"
@@ -53,20 +56,57 @@ def run(options: argparse.Namespace) -> int:
 
     config, folder = _given(options)
     _check(config, options.config or folder)
-    run_folder.open_run(folder, "train", config, may_change=MAY_CHANGE, inputs=config.circuits)
+    inputs = [*config.circuits, *_start_file(config)]
+    run_folder.open_run(folder, "train", config, may_change=MAY_CHANGE, inputs=inputs)
     with run_folder.alone(folder), run_folder.resumable(folder):
         trained = _trained(config, folder)
         result = {**_as_json(trained), "decoder": str(folder / DECODER), "run": str(folder)}
         (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         _write_table(trained, folder)
+        learnt = _write_models(trained, folder)
         if not options.no_pictures:
             _draw(trained, folder)
     if options.json:
         print(json.dumps(result))
     else:
         print(f"{config.title}\n\n{judgements_table(trained)}\n")
+        if trained.fine_tuning:
+            print(f"{_fine_tuning_table(trained.fine_tuning)}\n")
         print(f"seed {config.seed}; the decoder is {folder / DECODER}, its card beside it")
+        for path in learnt:
+            print(f"it is to decode with the learnt error model {path} (--dem)")
     return 0
+
+
+def _start_file(config: TrainingConfig) -> list[pathlib.Path]:
+    """The start, where it is a file."""
+    path = pathlib.Path(config.start or "")
+    return [path] if config.start and path.is_file() else []
+
+
+def _write_models(trained: Trained, folder: pathlib.Path) -> list[pathlib.Path]:
+    """The error models that were learnt from recorded shots, one for each experiment."""
+    config, problems = trained.config, trained.lessons.problems
+    if config.data is None or config.data.priors != "learnt":
+        return []
+    names = [f"_{number}" if len(problems) > 1 else "" for number in range(len(problems))]
+    paths = [folder / f"learnt{name}.dem" for name in names]
+    for path, problem in zip(paths, problems, strict=True):
+        problem.model.to_file(path)
+    return paths
+
+
+def _fine_tuning_table(found: FineTuning) -> str:
+    """The final judgement: errors of all on the same shots, and how this one is beside each."""
+    from decoders.neural.decoder_file import OURS
+    from decoders.neural.model_card import fine_tuning_words
+    from scripts.table import aligned, rate
+
+    rows = [[name, f"{errors:,}", rate(errors / found.shots),
+             *(("-", "-") if name == OURS else found.paired(name).words)]
+            for name, errors in found.errors.items()]  # fmt: skip
+    header = ["decoder", "errors", "rate", f"{OURS} / it", "p"]
+    return f"{aligned(header, rows)}\n\n{fine_tuning_words(found)}"
 
 
 def _given(options: argparse.Namespace) -> tuple[TrainingConfig, pathlib.Path]:
@@ -93,12 +133,15 @@ def _check(config: TrainingConfig, source: pathlib.Path) -> None:
     """Refuses circuits that cannot be trained for, before a file is written."""
     import torch
 
-    from decoders.neural.lessons import Lessons
+    from decoders.neural.lessons import lessons_of
+    from decoders.neural.training import untrained
 
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"{source}: device: torch sees no GPU here: take 'auto' or 'cpu'")
     try:
-        Lessons(config)
+        lessons = lessons_of(config)
+        untrained(config, lessons)  # which must be such a network as the start
+        _ = lessons.steps  # which recorded shots must be enough for
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
 
@@ -119,7 +162,7 @@ def _trained(config: TrainingConfig, folder: pathlib.Path) -> Trained:
 
     with progress_bar("training") as bar:
         trained = train(config, folder, on_step=bar, on_judged=keep)
-    if not (folder / DECODER).exists():
+    if trained.fine_tuning or not (folder / DECODER).exists():
         keep(trained)
     return trained
 
@@ -150,7 +193,18 @@ def _as_json(trained: Trained) -> dict[str, Any]:
         "seconds": trained.seconds,
         "seed": trained.config.seed,
         "judgements": [one.model_dump(mode="json") for one in trained.judgements],
-    }
+    } | (_fine_tuning_as_json(trained.fine_tuning) if trained.fine_tuning else {})
+
+
+def _fine_tuning_as_json(found: FineTuning) -> dict[str, Any]:
+    from decoders.neural.decoder_file import START
+
+    ratio, low, high = found.paired(START).ratio
+    return {"fine_tuning": {
+        **found.model_dump(mode="json"), "better": found.is_better,
+        "by_start": {"ratio": ratio, "interval": [low, high],
+                     "p_value": found.paired(START).p_value},
+    }}  # fmt: skip
 
 
 def _write_table(trained: Trained, folder: pathlib.Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from decoders.evaluate_config import Recipe, listed
 from decoders.neural.predecoder_recipe import PreDecoder
-from decoders.neural.readout import Sampled, Told
+from decoders.neural.readout import Drawable, Told
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +26,11 @@ class Corrector(Recipe):
     unsure: float = Field(
         default=6.0, gt=0, description="Shots whose gap by plain matching is larger are sure."
     )
+    thorough: bool = Field(
+        default=False, exclude_if=lambda thorough: not thorough,
+        description="Whether it sees all such shots, and not only those that the first few of the "
+        "ensemble leave open: for devices with errors that the error model lacks.",
+    )  # fmt: skip
     channels: int = Field(default=24, ge=1, description="Features at each place.")
     beside: Annotated[tuple[Told, ...], BeforeValidator(listed)] = Field(
         default=(), exclude_if=lambda beside: not beside,
@@ -33,13 +38,14 @@ class Corrector(Recipe):
         "these weigh by the values read; 'leaked', whether a leaked qubit was found.",
     )  # fmt: skip
 
-    def sight(self, problem: Problem, sampled: Sampled | None = None) -> MatchingSight:
+    def sight(self, problem: Problem, sampled: Drawable | None = None) -> MatchingSight:
         """What it sees, of shots of the circuit `sampled` where there are any to draw."""
         from decoders.neural.sight import MatchingSight
 
         return MatchingSight(
-            problem, sampled, members=self.members, unsure=self.unsure, beside=self.beside
-        )
+            problem, sampled, members=self.members, unsure=self.unsure,
+            beside=self.beside, thorough=self.thorough,
+        )  # fmt: skip
 
     def inputs(self, kinds: int, layers: int) -> int:
         """Numbers at each place: events, weights, answers of members, and what is beside."""

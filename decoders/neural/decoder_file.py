@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from decoders.baselines.extras import optional_module
 from decoders.neural.lattice import Kind, Lattice
 from decoders.neural.training_config import TrainingConfig
+from decoders.paired import Paired
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from decoders.points import Point
 
 FORMAT = 1
-OURS = "this one"  # the trained decoder's name in judgements
+OURS, START = "this one", "its start"  # the trained decoder's name in judgements, and before it
+SIGNIFICANT = 0.01  # McNemar's p below which one decoder is better than another
 _KEY = "syndrift"  # the only one: safetensors writes several in no fixed order
 _PACKAGES = ("syndrift", "torch", "numpy", "stim", "pymatching", "safetensors")
 
@@ -72,7 +74,9 @@ class Budget(Kept):
 class Judgement(Kept):
     """Errors of each decoder on the held-out shots, after so many examples.
 
-    `seconds` are of training, over all sessions; `loss` is the mean since the last one, in nats.
+    `seconds` are of training, over all sessions; `loss` is the mean since the last one, in nats,
+    an open shot. `held_out_loss`, where shots are recorded, is that on those that select, in nats
+    an observable of any shot.
     """
 
     step: int
@@ -81,6 +85,37 @@ class Judgement(Kept):
     loss: float
     shots: int
     errors: dict[str, int]
+    held_out_loss: float | None = Field(default=None, exclude_if=lambda loss: loss is None)
+
+
+class FineTuning(Kept):
+    """What a training on recorded shots came to, on shots that it saw in no way.
+
+    `data` tells the files from others, `parts` are shots to train, select and judge by; `step` is
+    that of the weights that were selected, of `steps`. `start` is the digest of the weights that it
+    began with, if they were given. `errors` are of each decoder with each error model; `beyond` are
+    on how many shots this one and that one failed both, only this one, and only that one.
+    """
+
+    data: str
+    seed: int
+    parts: tuple[int, int, int]
+    step: int
+    steps: int
+    start: str | None
+    shots: int
+    errors: dict[str, int]
+    beyond: dict[str, tuple[int, int, int]]
+
+    def paired(self, other: str) -> Paired:
+        """This one (first) and another (second) on the same shots."""
+        return Paired(*self.beyond[other])
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it errs significantly less than what it began as, p < 0.01 by McNemar's test."""
+        found = self.paired(START)
+        return found.first < found.second and found.p_value < SIGNIFICANT
 
 
 class Header(Kept):
@@ -93,6 +128,7 @@ class Header(Kept):
     circuits: tuple[TrainingCircuit, ...]
     budget: Budget
     judgements: tuple[Judgement, ...]
+    fine_tuning: FineTuning | None = Field(default=None, exclude_if=lambda found: found is None)
     versions: dict[str, str]
     commit: str | None
     sha256: str
@@ -178,7 +214,7 @@ def _header_of(trained: Trained, weights: Weights, machine: str, commit: str | N
             examples=trained.step * trained.config.batch,
             seconds=trained.seconds, machine=machine,
         ),
-        judgements=trained.judgements,
+        judgements=trained.judgements, fine_tuning=trained.fine_tuning,
         versions=_versions(), commit=commit, sha256=_digest(weights),
     )  # fmt: skip
 

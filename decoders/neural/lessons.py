@@ -9,16 +9,19 @@ import dataclasses
 import math
 import multiprocessing as mp
 import queue
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import stim
 
 from decoders.dem import checked_model, mechanisms
+from decoders.neural.decoder_file import Judgement
 from decoders.neural.lattice import Kind
 from decoders.neural.problem import Problem
 from decoders.neural.readout import Beside, Readout, Sampled
 from decoders.neural.sight import Batch, Sight
+from decoders.neural.start import start_of
 from decoders.neural.training_config import TrainingConfig
 from decoders.points import Point, points_of
 from decoders.shots import Bits, NumberedShots, circuit_key, shard_seed
@@ -47,17 +50,43 @@ class Lessons:
         self._sampled = [Sampled(point.circuit, config.readout) for point in bare]
         self.points: list[Point] = [_hardened(point, config.readout) for point in bare]
         models = [checked_model("graphlike", point.circuit).error_model for point in self.points]
-        first = [Problem.of(model) for model in models]
-        kinds = {kind for problem in first for kind in problem.lattice.kinds}
-        self.kinds: tuple[Kind, ...] = tuple(sorted(kinds, key=_order))
-        self.layers = first[0].lattice.shape[0]
-        for point, problem in zip(self.points, first, strict=True):
-            _check(config, point, problem, self.layers)
-        self.problems = [Problem.of(model, self.kinds) for model in models]
+        self._prepare(models)
         events = [sum(one.probability * len(one.symptoms[0]) for one in mechanisms(model))
                   for model in models]  # fmt: skip
         self._easiest_first = np.argsort(events, kind="stable")
         self._sights: dict[int, Sight] = {}
+
+    def _prepare(self, models: Sequence[stim.DetectorErrorModel]) -> None:
+        """Brings the points' error models into one form, that of the start where there is one."""
+        first = [Problem.of(model) for model in models]
+        self.start = start_of(self._config, first)
+        kinds = {kind for problem in first for kind in problem.lattice.kinds}
+        self.kinds: tuple[Kind, ...] = tuple(sorted(kinds, key=_order))
+        if self.start is not None:
+            self.kinds = self.start.header.kinds
+        self.layers = first[0].lattice.shape[0]
+        for point, problem in zip(self.points, first, strict=True):
+            _check(self._config, point, problem, self.layers)
+        self.problems = [Problem.of(model, self.kinds) for model in models]
+
+    @property
+    def steps(self) -> int:
+        """Batches in all."""
+        return self._config.steps
+
+    @property
+    def judged_every(self) -> int:
+        """Batches between two judgements."""
+        return max(1, self._config.held_out.every // self._config.batch)
+
+    @property
+    def digest(self) -> str | None:
+        """Tells recorded shots from others; none of those that are drawn."""
+        return None
+
+    def is_over(self, judgements: Sequence[Judgement]) -> bool:
+        """Whether to stop before the last step, which what is drawn anew never asks for."""
+        return False
 
     def choice(self, number: int) -> tuple[int, int]:
         """Of which point's circuit batch `number` is, and its seed."""
@@ -76,8 +105,12 @@ class Lessons:
             self._sights[point] = self._sight(point)
         return self._sights[point].draw(self._config.batch, seed)
 
-    def held_out(self, point: int, shots: int) -> HeldOutShots:
-        """Shots of a point that no batch has."""
+    def held_out(self) -> list[HeldOutShots]:
+        """Shots of each point that no batch has."""
+        each = -(-self._config.held_out.shots // len(self.points))
+        return [self._held_out(point, each) for point in range(len(self.points))]
+
+    def _held_out(self, point: int, shots: int) -> HeldOutShots:
         circuit, readout = self._sampled[point]
         if readout is None:
             events, flips = NumberedShots(circuit, seed=self._config.seed).take(0, shots)
@@ -109,6 +142,15 @@ class Lessons:
 
     def _sight(self, point: int) -> Sight:
         return self._config.network.sight(self.problems[point], self._sampled[point])
+
+
+def lessons_of(config: TrainingConfig) -> Lessons:
+    """Drawn or recorded, as the config says."""
+    if config.data is None:
+        return Lessons(config)
+    from decoders.neural.recorded_lessons import RecordedLessons
+
+    return RecordedLessons(config, config.data)
 
 
 def _hardened(point: Point, readout: Readout | None) -> Point:

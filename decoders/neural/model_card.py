@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 
-from decoders.neural.decoder_file import OURS, Header, Judgement
+from decoders.neural.decoder_file import OURS, START, FineTuning, Header, Judgement
 from decoders.neural.fit import limits
 from decoders.statistics import binomial_interval
 
@@ -34,7 +34,8 @@ def model_card(header: Header) -> str:
         "",
         "## How good it is",
         "",
-        *_judgements(header.judgements),
+        *(_judgements(header.judgements) if header.fine_tuning is None
+          else _fine_tuning(header.fine_tuning)),
         "",
         "## How it was trained",
         "",
@@ -49,12 +50,15 @@ def model_card(header: Header) -> str:
 
 def _origin(header: Header) -> list[str]:
     config, budget = header.config, header.budget
+    held_out = "held-out shots were never trained on and chose nothing"
+    if config.data is not None:
+        held_out = "learnt from recorded shots; others selected the weights, a third part judged"
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
-    share = budget.examples / config.examples
+    share = f" ({budget.examples / config.examples:.0%} of what its recipe asks for)"
     return [
-        f"- {budget.examples:,} examples ({share:.0%} of what its recipe asks for), "
+        f"- {budget.examples:,} examples{'' if config.data else share}, "
         f"in {_duration(budget.seconds)} on {budget.machine or 'an unknown machine'}",
-        f"- seed {config.seed}; held-out shots were never trained on and chose nothing",
+        f"- seed {config.seed}; {held_out}",
         f"- commit {header.commit or 'unknown'}; {versions}",
     ]
 
@@ -84,6 +88,40 @@ def _circuits(header: Header) -> list[str]:
         found[one.code + size + basis, kind].append("" if strength is None else f"{strength:g}")
     return [f"- {circuit}; {noise}{', p = ' if all(p) else ''}{', '.join(filter(None, p))}"
             for (circuit, noise), p in found.items()]  # fmt: skip
+
+
+def fine_tuning_words(found: FineTuning) -> str:
+    """Whether learning from recorded shots has paid, in a sentence."""
+    ratio, p_value = found.paired(START).words
+    told = f"{ratio} of its start's errors, p = {p_value}, on {found.shots:,} other shots"
+    if found.is_better:
+        return f"Significantly better than its start: {told}."
+    return f"NOT significantly better than its start (p < 0.01): {told}. Use the start."
+
+
+def _fine_tuning(found: FineTuning) -> list[str]:
+    """The final judgement, on shots that neither training nor selection saw."""
+    train, select, judge = found.parts
+    lines = [
+        fine_tuning_words(found),
+        "",
+        f"Of the recorded shots {train:,} were to train on and {select:,} to select the weights, "
+        f"those of step {found.step:,} of {found.steps:,}; errors are on the other {judge:,}, the "
+        "same for each decoder (95 % intervals), by the error model that was learnt from the "
+        "events of training unless said otherwise:",
+        "",
+        "| decoder | errors | logical error rate | this one / it | p |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, errors in found.errors.items():
+        low, high = binomial_interval(errors, found.shots)
+        shown, beside = (("**this one**", ("", "")) if name == OURS
+                         else (name, found.paired(name).words))  # fmt: skip
+        lines.append(
+            f"| {shown} | {errors:,} | {errors / found.shots:.3e} [{low:.2e}, {high:.2e}] "
+            f"| {beside[0]} | {beside[1]} |"
+        )
+    return lines
 
 
 def _judgements(judgements: tuple[Judgement, ...]) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from decoders.neural.learner import Learner
     from decoders.neural.problem import Problem
-    from decoders.neural.readout import Sampled
+    from decoders.neural.readout import Drawable
     from decoders.neural.sight import Sight
 
 
@@ -33,7 +33,7 @@ class PreDecoder(Recipe):
     channels: int = Field(default=32, ge=1, description="Features at each place.")
     depth: int = Field(default=6, ge=1, description="Convolutions one after another.")
 
-    def sight(self, problem: Problem, sampled: Sampled | None = None) -> Sight:
+    def sight(self, problem: Problem, sampled: Drawable | None = None) -> Sight:
         """What it sees: shots of the error model, and the edges that matching chooses for them."""
         from decoders.neural.predecoding import EdgeSight
 

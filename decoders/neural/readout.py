@@ -93,6 +93,14 @@ class Sampler(Protocol):
         ...
 
 
+class Drawable(Protocol):
+    """What shots can be drawn of."""
+
+    def sampler(self, seed: int) -> Sampler:
+        """The same seed, the same shots."""
+        ...
+
+
 class Readout(Recipe):
     """Gaussian values around those of 0 and 1 (arXiv:2107.13589), random bits of leaked qubits."""
 

@@ -16,7 +16,7 @@ from decoders.baselines.ensemble import EnsembleMatching
 from decoders.ensemble import Judged
 from decoders.fault_graph import Array, Bits
 from decoders.neural.problem import Problem
-from decoders.neural.readout import Beside, Sampled, Told
+from decoders.neural.readout import Beside, Drawable, Read, Told
 
 Batch = Mapping[str, NDArray[Any]]
 """Arrays by name, with an example a row; "weights" has one row for all."""
@@ -51,7 +51,8 @@ class MatchingSight:
     """Sees matchings' answers: where they run in space and time, and how sure they are.
 
     Shots are open where plain matching's answers for the two values of an observable differ by
-    less than `unsure`, and, with an ensemble of `members`, where its first few leave it open, too.
+    less than `unsure`, and, with an ensemble of `members`, where its first few leave it open, too,
+    or, if `thorough`, whatever these say.
     Without members a network sees the events and that difference alone. What it sees `beside`
     these, matching does not.
     """
@@ -59,17 +60,18 @@ class MatchingSight:
     def __init__(
         self,
         problem: Problem,
-        sampled: Sampled | None,
+        sampled: Drawable | None,
         *,
         members: int,
         unsure: float,
         beside: Sequence[Told] = (),
+        thorough: bool = False,
     ):
         self._problem, self._sampled, self._members = problem, sampled, members
         self.sees = tuple(beside)
         recipe = EnsembleMatching(members=members, unsure=unsure)
         self._ensemble = recipe.compile_decoder_for_dem(dem=problem.model)
-        self._unsure = unsure
+        self._unsure, self._thorough = unsure, thorough
         self._weights = problem.weights
 
     @property
@@ -103,6 +105,13 @@ class MatchingSight:
             {**seen, "weights": self._weights},
         )
 
+    def left_open(self, events: Bits) -> NDArray[np.int64]:
+        """Which of the shots [N, D] are examples."""
+        if self._members and not self._thorough:
+            return np.unique(self.look(events, roughly=True).shots)
+        gaps = self._ensemble.gaps(events, roughly=True)
+        return np.flatnonzero((np.abs(gaps) <= self._unsure).any(axis=1))
+
     def draw(self, examples: int, seed: int) -> Batch:
         """Open shots of the circuit, with "kept": whether the observable did not flip."""
         if self._sampled is None:
@@ -112,11 +121,8 @@ class MatchingSight:
         count = drawn = 0
         shots = 4 * examples
         while count < examples and drawn < _MOST_DRAWN:
-            read = sampler.sample(shots)
-            seen = self.look(read.events, roughly=True, beside=read.beside)
-            kept = ~read.flips[seen.shots, seen.observables]
-            found.append({**seen.seen, "kept": kept.astype(np.float32)})
-            count, drawn = count + len(kept), drawn + shots
+            found.append(self.examples(sampler.sample(shots)))
+            count, drawn = count + len(found[-1]["kept"]), drawn + shots
             missing = (examples - count) * drawn / max(count, 1)
             shots = int(np.clip(1.1 * missing, 256, 16_384))
         if count < examples:
@@ -128,6 +134,12 @@ class MatchingSight:
         batch = {name: np.concatenate([one[name] for one in found])[chosen]
                  for name in found[0] if name != "weights"}  # fmt: skip
         return {**batch, "weights": self._weights}
+
+    def examples(self, read: Read) -> Batch:
+        """What is open of some shots, with "kept": whether the observable did not flip."""
+        seen = self.look(read.events, roughly=True, beside=read.beside)
+        kept = ~read.flips[seen.shots, seen.observables]
+        return {**seen.seen, "kept": kept.astype(np.float32)}
 
     def _part(
         self,
@@ -143,7 +155,9 @@ class MatchingSight:
         if not self._members:
             seen = {"scalars": gaps[:, None].astype(np.float32)}
             return shots, observable, {**seen, "events": self._grid(events, beside, shots)}
-        judged = self._ensemble.judge(observable, events[shots], roughly=roughly)
+        judged = self._ensemble.judge(
+            observable, events[shots], roughly=roughly, thoroughly=self._thorough
+        )
         odds[shots, observable] = judged.odds
         left = shots[judged.asked]
         kept, flipped = (judged.found.chances(value) for value in (0, 1))

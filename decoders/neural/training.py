@@ -18,10 +18,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from decoders.baselines import resolve_decoder
 from decoders.neural.correcting import CompiledCorrection
-from decoders.neural.decoder_file import OURS, Judgement
+from decoders.neural.decoder_file import OURS, FineTuning, Judgement
+from decoders.neural.fine_tuning import concluded, loss_of
 from decoders.neural.learner import Learner
-from decoders.neural.lessons import HeldOutShots, Lessons
+from decoders.neural.lessons import HeldOutShots, Lessons, lessons_of
 from decoders.neural.sight import Batch
+from decoders.neural.start import begin_from
 from decoders.neural.training_config import TrainingConfig
 from decoders.neural.training_state import TrainingState
 
@@ -33,7 +35,7 @@ OnStep = Callable[[float, str], None]
 
 
 class Trained(NamedTuple):
-    """What a training came to."""
+    """What a training came to; on recorded shots, once it has ended, with how good it is."""
 
     config: TrainingConfig
     lessons: Lessons
@@ -41,6 +43,7 @@ class Trained(NamedTuple):
     step: int
     judgements: tuple[Judgement, ...]
     seconds: float
+    fine_tuning: FineTuning | None = None
 
 
 OnJudged = Callable[[Trained], None]
@@ -50,18 +53,23 @@ class HeldOut:
     """Shots that no training sees, decoded by matching once and by the network as it learns."""
 
     def __init__(self, lessons: Lessons, config: TrainingConfig):
-        each = -(-config.held_out.shots // len(lessons.points))
-        self.shots = each * len(lessons.points)
         self._problems = lessons.problems
         self._network = config.network.network(len(lessons.kinds), lessons.layers).eval()
         self._ours = [config.network.decoder(self._network, one) for one in lessons.problems]
-        self.given = [lessons.held_out(number, each) for number in range(len(lessons.points))]
+        self.given = lessons.held_out()
+        self.shots = sum(len(one.events) for one in self.given)
         self.errors = {name: sum(self._rival(name)) for name in RIVALS}
 
     def judged(self, network: nn.Module) -> int:
         """The network's errors."""
         self._network.load_state_dict(network.state_dict())
         return sum(map(self._errors, self._ours, self.given))
+
+    def loss(self, network: nn.Module) -> float:
+        """The network's, in nats an observable of a shot."""
+        self._network.load_state_dict(network.state_dict())
+        found = [loss_of(ours, given) for ours, given in zip(self._ours, self.given, strict=True)]
+        return float(np.concatenate(found).mean())
 
     def _rival(self, name: str) -> list[int]:
         decoder = resolve_decoder(name).decoder
@@ -90,22 +98,22 @@ def train(
 ) -> Trained:
     """Trains to the config's end, or to step `until`; goes on with what is in `folder`."""
     lessons, state, device = _begun(config, folder)
-    last = config.steps if until is None else min(until, config.steps)
-    if state.step < last or _is_due(config, state):
+    last = lessons.steps if until is None else min(until, lessons.steps)
+    if (state.step < last and not lessons.is_over(state.judgements)) or _is_due(lessons, state):
         held_out = HeldOut(lessons, config)
         log = SummaryWriter(str(folder / LOG), purge_step=state.step + 1)
         batches = lessons.from_(state.step)
         try:
             kept = time.monotonic()
             while True:
-                if _is_due(config, state):
+                if _is_due(lessons, state):
                     _judge(config, state, held_out)
                     _log(log, state)
                     on_judged(_trained(config, lessons, state))
-                if state.step >= last:
+                if state.step >= last or lessons.is_over(state.judgements):
                     break
                 _learn(state, batches, device)
-                on_step(state.step / config.steps, _words(state))
+                on_step(state.step / lessons.steps, _words(state))
                 if time.monotonic() - kept > _KEEP_EVERY_S:
                     state.save(folder / STATE)
                     kept = time.monotonic()
@@ -114,12 +122,14 @@ def train(
             log.close()
             if state.is_whole:
                 state.save(folder / STATE)
-    return _trained(config, lessons, state)
+    trained = _trained(config, lessons, state)
+    has_ended = state.step == lessons.steps or lessons.is_over(state.judgements)
+    return trained._replace(fine_tuning=concluded(trained)) if has_ended else trained
 
 
 def _trained(config: TrainingConfig, lessons: Lessons, state: TrainingState) -> Trained:
-    average = copy.deepcopy(state.average).cpu().eval()
-    return Trained(config, lessons, average, state.step, tuple(state.judgements), state.seconds)
+    kept = copy.deepcopy(state.average if state.best is None else state.best).cpu().eval()
+    return Trained(config, lessons, kept, state.step, tuple(state.judgements), state.seconds)
 
 
 def _begun(config: TrainingConfig, folder: pathlib.Path) -> tuple[Lessons, TrainingState, str]:
@@ -127,14 +137,23 @@ def _begun(config: TrainingConfig, folder: pathlib.Path) -> tuple[Lessons, Train
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    lessons = Lessons(config)
-    torch.manual_seed(config.seed)
-    network = config.network.network(len(lessons.kinds), lessons.layers)
-    state = TrainingState(config, network.to(device))
+    lessons = lessons_of(config)
+    state = TrainingState(
+        config, untrained(config, lessons).to(device), steps=lessons.steps, digest=lessons.digest
+    )
     if (folder / STATE).exists():
         state.load(folder / STATE)
     folder.mkdir(parents=True, exist_ok=True)
     return lessons, state, device
+
+
+def untrained(config: TrainingConfig, lessons: Lessons) -> Learner:
+    """The network that a training begins with: the start's, if there is one."""
+    torch.manual_seed(config.seed)
+    network = config.network.network(len(lessons.kinds), lessons.layers)
+    if lessons.start is not None:
+        begin_from(network, lessons.start)
+    return network
 
 
 def _learn(state: TrainingState, batches: Iterator[Batch], device: str) -> None:
@@ -163,10 +182,9 @@ def on_device(batch: Mapping[str, NDArray[Any]], device: str) -> dict[str, Tenso
             for name, value in batch.items()}  # fmt: skip
 
 
-def _is_due(config: TrainingConfig, state: TrainingState) -> bool:
+def _is_due(lessons: Lessons, state: TrainingState) -> bool:
     """Whether this step is to be judged, as the first and the last are, and was not yet."""
-    every = max(1, config.held_out.every // config.batch)
-    is_one = state.step % every == 0 or state.step == config.steps
+    is_one = state.step % lessons.judged_every == 0 or state.step == lessons.steps
     return is_one and not (state.judgements and state.judgements[-1].step == state.step)
 
 
@@ -179,7 +197,8 @@ def _log(log: SummaryWriter, state: TrainingState) -> None:
 
 def _judge(config: TrainingConfig, state: TrainingState, held_out: HeldOut) -> None:
     errors = {**held_out.errors, OURS: held_out.judged(state.average)}
+    loss = None if config.data is None else held_out.loss(state.average)
     state.judge(Judgement(
         step=state.step, examples=state.step * config.batch, seconds=state.seconds,
-        loss=state.loss, shots=held_out.shots, errors=errors,
+        loss=state.loss, shots=held_out.shots, errors=errors, held_out_loss=loss,
     ))  # fmt: skip

@@ -22,11 +22,23 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
 
 
 class TrainingState:
-    """Goes on exactly where it was kept: on a CPU, to the same weights."""
+    """Goes on exactly where it was kept: on a CPU, to the same weights.
 
-    def __init__(self, config: TrainingConfig, network: Learner):
+    With a `digest` of recorded shots it keeps the weights that were best on those that select.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        network: Learner,
+        *,
+        steps: int | None = None,
+        digest: str | None = None,
+    ):
         self._config, self.network = config, network
+        self._steps, self._digest = steps or config.steps, digest
         self.average = copy.deepcopy(network).requires_grad_(False)
+        self.best = None if digest is None else copy.deepcopy(self.average)
         recipe = config.optimiser
         self._optimiser = torch.optim.AdamW(
             network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
@@ -62,6 +74,10 @@ class TrainingState:
 
     def judge(self, judgement: Judgement) -> None:
         """Keeps it, and begins the mean loss anew."""
+        before = [one.held_out_loss for one in self.judgements if one.held_out_loss is not None]
+        mine = judgement.held_out_loss
+        if self.best is not None and mine is not None and mine < min([*before, math.inf]):
+            self.best.load_state_dict(self.average.state_dict())
         self.judgements.append(judgement)
         self._losses = (0.0, 0)
 
@@ -104,12 +120,13 @@ class TrainingState:
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a training to go on."""
-        return self._config.model_dump(mode="json", exclude=set(MAY_CHANGE))
+        found = self._config.model_dump(mode="json", exclude=set(MAY_CHANGE))
+        return found if self._digest is None else {**found, "recorded": self._digest}
 
     def _share(self) -> float:
         """Of the highest learning rate, at this step."""
         recipe = self._config.optimiser
-        done = min(1.0, self.step / max(1, self._config.steps))
+        done = min(1.0, self.step / max(1, self._steps))
         fall = recipe.last_rate + (1 - recipe.last_rate) * (1 + math.cos(math.pi * done)) / 2
         return fall * min(1.0, (self.step + 1) / max(1, recipe.warm_up))
 
@@ -133,4 +150,6 @@ class TrainingState:
             for moment in _MOMENTS:
                 found[f"optimiser.{moment}.{name}"] = self._optimiser.state[value][moment]
         found |= {f"average.{name}": value.data for name, value in self.average.named_parameters()}
+        if self.best is not None:
+            found |= {f"best.{name}": value.data for name, value in self.best.named_parameters()}
         return found

@@ -90,6 +90,74 @@ def test_the_users_own_circuit(capsys: pytest.CaptureFixture[str]) -> None:
     assert "- my" in pathlib.Path("own/model_card.md").read_text()
 
 
+RECORDED = """
+start = "start/decoder.safetensors"
+batch = 64
+threads = 1
+[data]
+folder = "monday"
+passes = 1
+"""
+
+
+def recorded(p: float, shots: int = 6_000) -> stim.Circuit:
+    """Shots of a small code in a folder, as `syndrift deploy` writes them."""
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z", distance=3, rounds=3,
+        after_clifford_depolarization=p, before_measure_flip_probability=p,
+    )  # fmt: skip
+    monday = pathlib.Path("monday")
+    monday.mkdir()
+    circuit.to_file(monday / "circuit.stim")
+    circuit.compile_detector_sampler(seed=4).sample_write(
+        shots, filepath=str(monday / "detection_events.b8"), format="b8",
+        obs_out_filepath=str(monday / "obs_flips_actual.b8"), obs_out_format="b8",
+    )  # fmt: skip
+    return circuit
+
+
+def test_a_decoder_goes_on_with_a_devices_own_shots(capsys: pytest.CaptureFixture[str]) -> None:
+    recorded(0.006)
+    own = RECIPE.replace('code = { name = "rotated-surface", distance = 3 }',
+                         'circuits = "monday/circuit.stim"')  # fmt: skip
+    pathlib.Path("own.toml").write_text(
+        "\n".join(line for line in own.splitlines() if "noise" not in line)
+    )
+    trained(capsys, "own.toml", "--out", "start")
+    pathlib.Path("go-on.toml").write_text(RECORDED)
+    found = trained(capsys, "go-on.toml", "--out", "run")["fine_tuning"]
+    assert isinstance(found, dict)
+    assert found["parts"] == [3_600, 900, 1_500]
+    assert set(found["errors"]) == {
+        "pymatching-correlated, as given", "its start, as given",
+        "pymatching-correlated", "its start", "this one",
+    }  # fmt: skip
+    assert found["better"] is False
+    assert (
+        "NOT significantly better than its start" in pathlib.Path("run/model_card.md").read_text()
+    )
+    assert main(["train", "--resume", "run", "--no-pictures"]) == 0
+    said = capsys.readouterr().out
+    assert "run/learnt.dem (--dem)" in said
+    assert "NOT significantly better" in said
+    decoded = ["decode", "monday/detection_events.b8", "--circuit", "monday/circuit.stim", "--dem",
+               "run/learnt.dem", "--decoder", "run/decoder.safetensors", "--flips",
+               "monday/obs_flips_actual.b8", "--out", "answers.01", "--json"]  # fmt: skip
+    assert main(decoded) == 0
+    assert 0 < json.loads(capsys.readouterr().out)["errors"] < 600
+
+
+def test_too_few_recorded_shots_are_refused_before_a_file_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recorded(0.004, shots=200)
+    few = RECORDED.replace("start/decoder.safetensors", "neural").replace("64", "119")
+    pathlib.Path("go-on.toml").write_text(few)
+    assert main(["train", "go-on.toml"]) == 2
+    assert "go-on.toml: monday: of 120 shots to train on matching" in capsys.readouterr().err
+    assert not pathlib.Path("runs").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
