@@ -41,7 +41,7 @@ class Snapshot:
     >>> from calib.from_backend import fake_backend
     >>> nighthawk = Snapshot.of(fake_backend("fake_nighthawk"))
     >>> nighthawk.num_qubits, len(nighthawk.couplings), nighthawk.entangler
-    (120, 218, 'cz')
+    (120, 214, 'cz')
     >>> Snapshot.from_json(nighthawk.as_json()) == nighthawk
     True
     """
