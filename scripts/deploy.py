@@ -13,7 +13,7 @@ from scripts.options import add_overrides
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calib.runtime import Service
+    from calib.runtime import Ledger, Service
     from decoders.deploy.config import DeployConfig
     from decoders.deploy.plan import Plan
 
@@ -184,7 +184,7 @@ def _submitted(plans: Sequence[Plan], service: Service, options: argparse.Namesp
     with Ledger.open(options.ledger) as ledger:
         runner = Runner(ledger, service)
         # All are written down before the first is sent: `syndrift jobs` knows of each.
-        numbers = [one.write(ledger) for one in plans]
+        numbers = [one.write(ledger, options.out) for one in plans]
         stopped = []
         for number in numbers:
             progress = runner.submit(number)
@@ -192,7 +192,7 @@ def _submitted(plans: Sequence[Plan], service: Service, options: argparse.Namesp
                 progress = runner.advance(number, wait=True)
             stopped += [progress.stopped] if progress.stopped else []
         if plans[0].config.service == "ibm" or stopped:
-            return _under_way(numbers, stopped, options)
+            return _under_way(ledger, numbers, stopped, options)
         from scripts.deployment_results import decoded_together
 
         found = decoded_together(ledger, numbers, options.out, pictures=not options.no_pictures)
@@ -205,14 +205,17 @@ def _submitted(plans: Sequence[Plan], service: Service, options: argparse.Namesp
     return 0
 
 
-def _under_way(numbers: list[int], stopped: list[str], options: argparse.Namespace) -> int:
+def _under_way(
+    ledger: Ledger, numbers: list[int], stopped: list[str], options: argparse.Namespace
+) -> int:
     """What was sent goes on without us."""
     if options.json:
-        print(json.dumps({"submitted": True, "deployments": numbers, "stopped": stopped}))
-    elif stopped:
-        print(f"`syndrift jobs {' '.join(map(str, numbers))} --resume --wait` goes on")
+        found = {"submitted": not stopped, "deployments": numbers, "stopped": stopped}
+        print(json.dumps(found))
     else:
-        print(f"sent; `syndrift jobs {' '.join(map(str, numbers))} --wait` fetches and decodes")
+        what = "--resume --wait" if stopped else "--wait"
+        does = "goes on" if stopped else "fetches and decodes"
+        print(f"{ledger.command(' '.join(map(str, numbers)), what)} {does}")
     for text in dict.fromkeys(stopped):
         print(f"stopped: {text}", file=sys.stderr)
     return 1 if stopped else 0
@@ -227,9 +230,10 @@ def plan_text(made: Plan) -> str:
     gates = ", ".join(f"{count[name]} {name}" for name in sorted(count) if name not in _FREE)
     added = f", {made.added_couplings} of them added by swaps" if config.routed else ""
     states = "both logical states" if len(made.variants) == 2 else "one state"
+    basis = "" if config.circuit else f" in the {config.basis} basis"
+    rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     lines = [
-        f"{config.name}, {config.rounds} rounds, {states} in the {config.basis} basis, "
-        f"{config.shots:,} shots each",
+        f"{config.name}, {rounds}, {states}{basis}, {config.shots:,} shots each",
         f"on {config.backend} through {config.service}, as calibrated "
         f"{made.snapshot.calibrated[:16] or 'at an unknown time'}",
         f"qubits {' '.join(map(str, made.placement))}; "

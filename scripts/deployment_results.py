@@ -7,8 +7,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from calib.runtime.ledger import USUAL
+
 if TYPE_CHECKING:
-    from calib.runtime import Ledger
+    from calib.runtime import Deployment, Ledger
     from decoders.deploy.concluded import Conclusion, Scored
     from decoders.statistics import LambdaFit
 
@@ -23,7 +25,7 @@ def decoded_together(
 ) -> dict[str, Any]:
     """Decodes what was fetched of several deployments, and Λ where they have several distances.
 
-    Each has a folder, runs/deployment-ID or one in `out`. JSON, with the `text` for the terminal.
+    Each has a folder (`folder_of`). JSON, with the `text` for the terminal.
     """
     from decoders.deploy.concluded import conclude, suppression
     from scripts.report.deployment_pictures import draw_chip, draw_detections
@@ -31,7 +33,7 @@ def decoded_together(
     found, texts, results = [], list[str](), list[dict[str, Any]]()
     for number in deployments:
         one = conclude(ledger, number, decoders=decoders)
-        folder = (out or pathlib.Path("runs")) / f"deployment-{number}"
+        folder = folder_of(ledger, ledger.deployment(number), out)
         results.append({"deployment": number, "out": str(folder), **_written(one, folder)})
         if pictures:
             draw_detections(one, folder / "detections")
@@ -50,11 +52,27 @@ def decoded_together(
     }
 
 
+def folder_of(
+    ledger: Ledger, deployment: Deployment, out: pathlib.Path | None = None
+) -> pathlib.Path:
+    """Where results go: in `out`, where it was deployed to, or beside the ledger.
+
+    Numbers begin anew in each ledger, whose name stands in front, but for that of the usual one.
+    """
+    usual = pathlib.Path(USUAL)
+    own = "" if ledger.path.name == usual.name else f"{ledger.path.stem}-"
+    kept = deployment.about.get("out")
+    chosen = out or (pathlib.Path(kept) if kept else ledger.path.parent)
+    return chosen / f"{own}deployment-{deployment.id}"
+
+
 def _written(found: Conclusion, folder: pathlib.Path) -> dict[str, Any]:
     """Writes shots and results; the results."""
     from decoders.deploy.concluded import write_shots
 
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("detections*"), *folder.glob("placement*")):
+        old.unlink()  # pictures are of these results, or of none
     write_shots(found, folder)
     results = as_json(found)
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -84,6 +102,10 @@ def as_json(found: Conclusion) -> dict[str, Any]:
         "name": found.name,
         "backend": found.config.backend,
         "service": found.config.service,
+        "calibrated": found.snapshot.calibrated,
+        "rounds": found.config.rounds,
+        "basis": found.config.basis,
+        "placement": list(found.placement),
         "seed": found.config.seed,
         "shots": {one.name: len(one.events) for one in found.states},
         "decoders": {one.decoder: _score_json(one) for one in found.scores},

@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         for one in chosen if acts else ():
             said = _act(ledger, one, options).stopped
             stopped += [said] if said else []
+        chosen = [ledger.deployment(one.id) for one in chosen]  # with the ceiling of now
         decoded = None
         if options.fetch or options.wait:
             decoded = _decoded(ledger, chosen, options)
@@ -104,7 +105,8 @@ def _act(ledger: Ledger, deployment: Deployment, options: argparse.Namespace) ->
         return runner.advance(deployment.id, wait=options.wait)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"Jobs that were sent go on; `syndrift jobs {deployment.id} --resume --wait` does, too"
+            "Jobs that were sent go on; "
+            f"{ledger.command(deployment.id, '--resume --wait')} does, too"
         ) from None
 
 
@@ -182,7 +184,8 @@ def _list_text(ledger: Ledger) -> str:
         rows.append((str(one.id), one.name, one.service, one.backend,
                      f"{one.created:%Y-%m-%d %H:%M}", _states_text(jobs),
                      _seconds_text(one, jobs)))  # fmt: skip
-        notes += [f"{one.id}: {text}" for text in (_errors_text(jobs), _advice(one, jobs)) if text]
+        said = (_errors_text(jobs), _advice(ledger, one, jobs))
+        notes += [f"{one.id}: {text}" for text in said if text]
     return "\n".join([aligned(header, rows), *notes])
 
 
@@ -202,7 +205,7 @@ def _jobs_text(ledger: Ledger, deployment: Deployment) -> str:
          str(job.attempts), _job_seconds_text(job), _note(job))
         for job in jobs
     ])  # fmt: skip
-    return "\n\n".join(filter(None, [head, table, _advice(deployment, jobs)]))
+    return "\n\n".join(filter(None, [head, table, _advice(ledger, deployment, jobs)]))
 
 
 def _states_text(jobs: Sequence[JobRow]) -> str:
@@ -234,15 +237,18 @@ def _errors_text(jobs: Sequence[JobRow]) -> str:
     return wrong[0] + more if wrong else ""
 
 
-def _advice(deployment: Deployment, jobs: Sequence[JobRow]) -> str:
+def _advice(ledger: Ledger, deployment: Deployment, jobs: Sequence[JobRow]) -> str:
     """The next command, where there is something to do."""
     from calib.runtime.order import AT_SERVICE
+    from scripts.deployment_results import folder_of
 
     states = {job.state for job in jobs}
     if states & {"planned", "sending"}:
-        return f"`syndrift jobs {deployment.id} --resume` sends what was not sent"
+        return f"{ledger.command(deployment.id, '--resume')} sends what was not sent"
     if states & set(AT_SERVICE):
-        return f"`syndrift jobs {deployment.id} --wait` fetches the results and decodes them"
+        return f"{ledger.command(deployment.id, '--wait')} fetches the results and decodes them"
+    if "fetched" in states and not (folder_of(ledger, deployment) / "results.json").exists():
+        return f"{ledger.command(deployment.id, '--fetch')} decodes what was fetched"
     return ""
 
 

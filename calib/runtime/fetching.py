@@ -119,9 +119,8 @@ class Fetching:
     def _asked(self, job: JobRow, doing: str, call: Callable[[], Any]) -> Any:
         return self._patience.asked(call, doing, self._go_on(job))
 
-    @staticmethod
-    def _go_on(job: JobRow) -> str:
-        return f"nothing is lost: `syndrift jobs {job.deployment} --wait` goes on"
+    def _go_on(self, job: JobRow) -> str:
+        return f"nothing is lost: {self._ledger.command(job.deployment, '--wait')} goes on"
 
 
 def _checked(

@@ -42,6 +42,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+USUAL = "runs/jobs.sqlite"  # where the verbs keep their ledger, unless told otherwise
+
+
 class Ledger:
     """All deployments and their jobs in one SQLite file; each method is one whole transaction.
 
@@ -79,6 +82,12 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def command(self, deployments: object, what: str) -> str:
+        """The command that does something with deployments of this ledger, to be shown."""
+        usual = pathlib.Path(USUAL)
+        where = "" if self.path.resolve() == usual.resolve() else f" --ledger {self.path}"
+        return f"`syndrift jobs {deployments} {what}{where}`"
 
     def close(self) -> None:
         """Closes the file; nothing more can be asked of this object."""

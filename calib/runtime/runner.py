@@ -218,7 +218,7 @@ class Runner:
 
     def _cancel(self, job: JobRow) -> None:
         job_id, doing = job.service_job or "", f"cancelling job {job.position}"
-        go_on = f"`syndrift jobs {job.deployment} --cancel` tries again"
+        go_on = f"{self._ledger.command(job.deployment, '--cancel')} tries again"
         try:
             self._patience.asked(lambda: self._service.cancel(job_id), doing, go_on)
             state = self._patience.asked(lambda: self._service.state(job_id), doing, go_on)
@@ -274,6 +274,5 @@ class Runner:
     def _alone(self, deployment: int) -> AbstractContextManager[None]:
         return only_one(self._ledger.path, f"sending deployment {deployment}")
 
-    @staticmethod
-    def _go_on(deployment: int) -> str:
-        return f"`syndrift jobs {deployment} --resume` goes on"
+    def _go_on(self, deployment: int) -> str:
+        return f"{self._ledger.command(deployment, '--resume')} goes on"

@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from decoders.deploy.device_noise import Unreported
 from decoders.deploy.isa import Schedule
-from decoders.deploy.memories import distance_of
+from decoders.deploy.memories import distance_of, rounds_in
 from decoders.evaluate_config import Recipe, listed
+from decoders.files import read_circuit
 
 ServiceName = Literal["stim", "aer", "ibm"]
 
@@ -27,13 +28,15 @@ class DeployConfig(Recipe):
         default=None, description="A .stim file instead, with detectors and observables."
     )
     rounds: Annotated[int, Field(ge=1)] | Literal["distance"] = Field(
-        default="distance", description="Rounds of syndrome extraction: a number, or 'distance'."
+        default="distance",
+        description="Rounds of syndrome extraction: a number, or 'distance'; of one's "
+        "own circuit as many as its detectors have times after the first.",
     )
     basis: Literal["X", "Z"] = Field(default="Z", description="Of the logical states.")
     service: ServiceName = Field(
         default="stim", description="`stim` and `aer` run here on fake backends, `ibm` sends."
     )
-    shots: int = Field(default=10_000, ge=1, description="Of each logical state.")
+    shots: int = Field(default=10_000, ge=1, le=10**9, description="Of each logical state.")
     resets: Literal["auto", "keep", "free"] = Field(
         default="auto",
         description="Resets after measurements: kept, left out with other detectors, or whichever "
@@ -102,7 +105,8 @@ class DeployConfig(Recipe):
     def each(self) -> list[DeployConfig]:
         """One recipe for each memory, with its number of rounds."""
         if self.circuit is not None:
-            return [self.model_copy(update={"rounds": self.rounds_of(1)})]
+            rounds = self.rounds_of(rounds_in(read_circuit(self.circuit)))
+            return [self.model_copy(update={"rounds": rounds})]
         return [
             self.model_copy(update={"memory": (one,), "rounds": self.rounds_of(distance_of(one))})
             for one in self.memory

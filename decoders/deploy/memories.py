@@ -29,13 +29,20 @@ def distance_of(text: str) -> int:
     return _split(text)[1]
 
 
+def rounds_in(circuit: stim.Circuit) -> int:
+    """The rounds of a memory by its detectors' last coordinates, the times; 1 if they have none."""
+    times = {at[-1] for at in circuit.get_detector_coordinates().values() if at}
+    return max(1, len(times) - 1)
+
+
 def _split(text: str) -> tuple[str, int]:
     name, colon, distance = text.partition(":")
     name = _SHORT.get(name, name)
     names = [*_SHORT, *CODES]
     if not colon or not distance.isdecimal() or name not in CODES:
         near = difflib.get_close_matches(text.partition(":")[0], names, n=1)
-        meant = f"; did you mean {near[0]}:{distance or 3}?" if near else "."
+        size = distance if distance.isdecimal() else "3"
+        meant = f"; did you mean {near[0]}:{size}?" if near else "."
         raise ValueError(
             f"memory must be CODE:DISTANCE, as surface:3 or repetition:5, got {text!r}{meant} "
             f"Codes: {', '.join(names)}"

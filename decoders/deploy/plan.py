@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -120,10 +121,14 @@ class Plan:
             "fractions": self.fractions.tolist(),
         }
 
-    def write(self, ledger: Ledger) -> int:
-        """Puts all jobs into the ledger as planned; returns the deployment's number."""
+    def write(self, ledger: Ledger, out: pathlib.Path | None = None) -> int:
+        """Puts all jobs into the ledger as planned; returns the deployment's number.
+
+        `out` is where results are to go, by whoever decodes them.
+        """
         config = self.config
-        row = ledger.add(config.name, config.service, config.backend, self.about(), self.orders,
+        about = {**self.about(), "out": None if out is None else str(out.resolve())}
+        row = ledger.add(config.name, config.service, config.backend, about, self.orders,
                          self.estimate, config.ceiling_seconds)  # fmt: skip
         return row.id
 

@@ -26,8 +26,15 @@ def service_of(config: DeployConfig) -> Service:
 def backend_of(config: DeployConfig, service: Service) -> BackendV2:
     """The recipe's backend: a fake one for local services."""
     if config.service == "ibm":
+        if config.backend.startswith("fake_"):
+            raise ValueError(f"{config.backend} runs here: leave service = 'ibm' out")
         from calib.runtime.ibm import IbmService
 
         assert isinstance(service, IbmService)
         return service.backend(config.backend)
+    if config.backend.startswith("ibm_"):
+        raise ValueError(
+            f"{config.backend} is a real device's name: give service = 'ibm' (--service ibm), or a "
+            "fake backend's name, such as fake_torino"
+        )
     return fake_backend(config.backend)

@@ -209,7 +209,7 @@ def test_services_are_made_from_the_deployment(
     assert isinstance(ORIGINAL(ibm), IbmService)
     assert not capsys.readouterr().err
     (tmp_path / ".qiskit").mkdir()
-    (tmp_path / ".qiskit" / "qiskit-ibm.json").write_text("{}")
+    (tmp_path / ".qiskit" / "qiskit-ibm.json").write_text('{"default": {"token": "x"}}')
     (tmp_path / ".qiskit" / "qiskit-ibm.json").chmod(0o644)
     ORIGINAL(ibm)
     assert "warning: " in capsys.readouterr().err

@@ -159,7 +159,7 @@ def test_the_ceiling_stops_before_it_is_passed(path: pathlib.Path):
         assert len(service.created) == 2
         assert progress.stopped is not None
         assert "ceiling of 10 s" in progress.stopped
-        assert "`syndrift jobs 1 --resume` goes on" in progress.stopped
+        assert f"`syndrift jobs 1 --resume --ledger {ledger.path}` goes on" in progress.stopped
         assert mine.submit(deployment).states == progress.states
         assert mine.advance(deployment, wait=True).seconds_charged == 3.0
         assert mine.submit(deployment).states[JobState.queued] == 1  # 3 + 5 <= 10 < 3 + 5 + 5

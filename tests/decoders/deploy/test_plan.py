@@ -191,7 +191,7 @@ def test_a_circuit_of_ones_own(tmp_path):
     path = tmp_path / "own.stim"
     memory_circuit("repetition", distance=3, rounds=3).to_file(path)
     own = plan(_config(memory=(), circuit=path), TORINO)
-    assert own.config.rounds == 1
+    assert own.config.rounds == 3
     named = plan(_config(), TORINO)
     assert own.predictions == named.predictions
 
