@@ -287,6 +287,10 @@ def _grid(figure: Figure, shape: tuple[int, int], number: int, axis: TimeAxis) -
     return panels[:number]
 
 
+# dateutil's numbers of months, hours, minutes and seconds, and how many make the next unit.
+_NEXT_UNIT = {1: 12, 4: 24, 5: 60, 6: 60}
+
+
 def _time_ticks(panel: Axes, axis: TimeAxis) -> None:
     if axis.clock == "device":
         panel.locator_params(axis="x", nbins=5)
@@ -294,6 +298,9 @@ def _time_ticks(panel: Axes, axis: TimeAxis) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=2, maxticks=4)
+    # So few ticks leave gaps between its steps, such as 36 to 48 hours: a step of the next unit.
+    for unit, step in _NEXT_UNIT.items():
+        locator.intervald[unit] = [*locator.intervald[unit], step]
     # Seconds come with hour and minute: "20" alone could be any of them.
     formats = ["%Y", "%b", "%b %d", "%H:%M", "%H:%M", "%H:%M:%S"]
     zeros = ["", "%Y", "%b", "%b %d", "%H:%M", "%H:%M:%S"]
