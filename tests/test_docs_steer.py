@@ -1,10 +1,7 @@
 """What docs/steer.md shows: its Python runs, its tables are complete."""
 
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -14,24 +11,17 @@ from envs.agents.steerers.registry import STEERERS
 from envs.agents.steerers.schedule import ScheduleRecipe
 from envs.steered.analytic import AnalyticRecipe
 from envs.steering import SteeringConfig
+from tests.shown import ROOT, blocks, printed
 
-ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "steer.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
     """The blocks in a process of their own, warnings as errors."""
-    shown = "\n".join(re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
-    program = tmp_path / "shown.py"
-    program.write_text("import warnings\nwarnings.simplefilter('error')\n" + shown, "utf-8")
-    ran = subprocess.run(
-        [sys.executable, str(program)], cwd=ROOT, capture_output=True, text=True, timeout=200,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.defpath, "HOME": str(tmp_path),
-             "OMP_NUM_THREADS": "1"}, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    controls, speed, errors, true = re.findall(r"[\d.]+", ran.stdout)
+    shown = blocks(TEXT)
+    output = printed(shown, tmp_path, ROOT)
+    controls, speed, errors, true = re.findall(r"[\d.]+", output)
     assert float(errors) == pytest.approx(float(true), rel=0.1)
     assert controls == "41"
     # A sinusoid of period 100 moves by 2π/100/√2 = 0.044 an epoch, root mean square.

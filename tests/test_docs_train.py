@@ -1,11 +1,8 @@
 """What docs/train.md shows: its Python runs, its tables are complete."""
 
 import ast
-import os
 import pathlib
 import re
-import subprocess
-import sys
 import typing
 
 import pytest
@@ -13,25 +10,18 @@ import pytest
 from decoders.neural.architectures import Architecture
 from decoders.neural.training_config import TrainingConfig
 from scripts.main import VERBS
+from tests.shown import ROOT, blocks, printed
 
-ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_the_python_runs_as_it_stands(tmp_path: pathlib.Path) -> None:
     """The blocks in a process of their own, warnings as errors."""
-    shown = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    shown = blocks(TEXT)
     assert len(shown) == 4
-    program = tmp_path / "shown.py"
-    program.write_text("\n".join(["import warnings", "warnings.simplefilter('error')", *shown]))
-    ran = subprocess.run(
-        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, timeout=200,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.defpath, "HOME": str(tmp_path),
-             "OMP_NUM_THREADS": "1"}, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    lines = ran.stdout.splitlines()
+    output = printed(shown, tmp_path, tmp_path)
+    lines = output.splitlines()
     names, left, errors = map(ast.literal_eval, (lines[0], lines[-4], lines[-1]))
     assert {"neural", "pre-decoder"} <= set(names)
     assert [one[2] for one in left] == [5000, 4950, 4500]

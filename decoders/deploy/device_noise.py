@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -71,6 +70,7 @@ class DeviceNoise:
     def __init__(self, snapshot: Snapshot, unreported: Unreported | None = None) -> None:
         self.snapshot = snapshot
         self.unreported = unreported or Unreported()
+        self._gates: dict[tuple[str, tuple[int, ...]], GateNoise] = {}
 
     def waiting(self, qubit: int, length_ns: float) -> PauliRates:
         """The Pauli twirl of a qubit's relaxation in this time."""
@@ -95,9 +95,10 @@ class DeviceNoise:
         depolarizing. With F the entanglement fidelity that relaxation leaves and F' that reported,
         1 − e (d + 1) / d, the share of full mixing is (F − F') / (F − 1 / d²).
         """
-        return self._gate(name, qubits)
+        if (name, qubits) not in self._gates:
+            self._gates[name, qubits] = self._gate(name, qubits)
+        return self._gates[name, qubits]
 
-    @lru_cache(maxsize=100_000)  # noqa: B019 -- a handful of such objects live as long as the run
     def _gate(self, name: str, qubits: tuple[int, ...]) -> GateNoise:
         reported = self.snapshot.operation(name, qubits)
         if not reported.works:

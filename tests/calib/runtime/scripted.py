@@ -286,6 +286,8 @@ def assert_sound(path: pathlib.Path, deployment: int, service: ScriptedService) 
             assert service.created[row.tag] == 1
             for circuit, outcome in zip(order.circuits, outcomes, strict=True):
                 wanted = result_of(circuit, order.shots)
-                np.testing.assert_array_equal(outcome.bits, wanted.bits)  # type: ignore[arg-type]
+                assert outcome.bits is not None
+                assert wanted.bits is not None
+                np.testing.assert_array_equal(outcome.bits, wanted.bits)
         else:
             assert row.error, f"job {row.position} is {row.state} without a reason"
