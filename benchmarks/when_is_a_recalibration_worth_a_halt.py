@@ -24,29 +24,19 @@ interval over seeds.
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from pydantic import TypeAdapter
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from _halts import EPOCH_S, Length, Lost, best_interval, calibrated, cell, lost
 
 from calib.threads import one_thread
-from decoders.student import half_width
-from envs.agents.steerers import AnySteerer, make_steerer
-from envs.agents.steerers.judge import Judge
-from envs.agents.steerers.schedule import Schedule, ScheduleRecipe
-from envs.agents.vector import AsVecEnv
-from envs.steering import SurfaceCodeSteeringVector
 from scripts.run_folder import machine
 from scripts.table import aligned
 
-EPOCHS, EPOCH_S, SHOTS, LEAVES = 800, 60.0, 144_000, 0.2
+LENGTH = Length(epochs=800, shots=144_000, rounds=10)
 SEEDS, TUNING = (9401, 9402, 9403, 9404, 9405), (9301, 9302)
 HALTS = (1, 5, 20)
 EVERY = (5, 10, 20, 50, 100, 200, None)
-_ANY = TypeAdapter(AnySteerer)
 
 
 def waves(period: int) -> dict[str, Any]:
@@ -72,56 +62,10 @@ DRIFTS = {
 }
 
 
-class Lost(NamedTuple):
-    """Of one run: the mean loss of an epoch, that of one nobody touches, and the time halted."""
-
-    loss: float
-    untouched: float
-    halted: float
-
-
 def played(drift: dict[str, Any], recipe: dict[str, Any], seed: int, halts: int | None) -> Lost:
     """One run, with a schedule of such halts or without."""
-    tried = 40 if recipe["kind"] == "tracker" else 2  # of settings that are all the same
-    config = {"drift": [drift], "epoch_s": EPOCH_S, "cycles": 10 * SHOTS // tried}
-    env = AsVecEnv(SurfaceCodeSteeringVector(tried, config))
-    model = make_steerer(_ANY.validate_python(recipe), env, seed)
-    env.seed(seed)
-    judge = Judge(rounds=10)
-    parts: list[BaseCallback] = [judge]
-    if halts is not None:
-        parts.append(Schedule(ScheduleRecipe(halts_epochs=halts, leaves=LEAVES)))
-    model.learn(tried * EPOCHS, CallbackList(parts))
-    late = slice(EPOCHS // 4, None)
-    found, halted = np.array(judge.expected)[late], np.array(judge.halted)[late]
-    excess = found / found[:, 3:] - 1
-    loss = float(np.mean(np.where(halted, halted, excess[:, 0])))
-    return Lost(loss, float(excess[:, 2].mean()), float(halted.mean()))
-
-
-def calibrated(every: int | None, halts: int) -> dict[str, Any]:
-    """Calibrated every so many epochs, or once before the run."""
-    again = {"halts_epochs": 0} if every is None else {"every_epochs": every, "halts_epochs": halts}
-    return {"kind": "calibration", "leaves": LEAVES, **again}
-
-
-def best_interval(drift: dict[str, Any], halts: int, seeds: Sequence[int]) -> int | None:
-    """What loses least on these seeds."""
-    losses = {
-        every: statistics.mean(played(drift, calibrated(every, halts), seed, None).loss
-                               for seed in seeds)
-        for every in EVERY if every is None or every > halts
-    }  # fmt: skip
-    return min(losses, key=lambda every: losses[every])
-
-
-def cell(values: Sequence[float], runs: Sequence[Lost] = ()) -> str:
-    """The mean, half its interval, and the time halted."""
-    half = ""
-    if len(values) > 2:
-        half = f"±{half_width(values):.3f}"
-    share = f" ({100 * statistics.mean(one.halted for one in runs):.1f})" if runs else ""
-    return f"{statistics.mean(values):.3f}{half}{share}"
+    found, halted = LENGTH.played({"drift": [drift]}, recipe, seed, halts)
+    return lost(found, found[:, 3:], halted)
 
 
 def rows(
@@ -131,7 +75,9 @@ def rows(
     drift, tracker, found = DRIFTS[name], {"kind": "tracker"}, []
     alone = [played(drift, tracker, seed, None) for seed in seeds]
     for halts in lengths:
-        every = best_interval(drift, halts, tuning)
+        every = best_interval(
+            EVERY, halts, lambda recipe: [played(drift, recipe, seed, None) for seed in tuning]
+        )
         others = [
             [played(drift, recipe, seed, stops) for seed in seeds]
             for recipe, stops in ((calibrated(every, halts), None),

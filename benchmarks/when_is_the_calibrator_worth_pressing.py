@@ -25,25 +25,18 @@ interval over seeds; 'rule − every N' is the paired difference.
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from _halts import Length, Lost, best_interval, calibrated, cell, lost
 
 from calib.threads import one_thread
-from decoders.student import half_width
-from envs.agents.steerers import AnySteerer, make_steerer
-from envs.agents.steerers.judge import Judge
-from envs.agents.steerers.schedule import Schedule, ScheduleRecipe
-from envs.agents.vector import AsVecEnv
-from envs.steering import SteeringConfig, SurfaceCodeSteeringVector
+from envs.steering import SteeringConfig
 from scripts.run_folder import machine
 from scripts.table import aligned
 
-EPOCHS, EPOCH_S, SHOTS, LEAVES, ROUNDS = 400, 60.0, 100_000, 0.2, 5
+LENGTH = Length(epochs=400, shots=100_000, rounds=5)
 SEEDS, TUNING = (9701, 9702, 9703, 9704), (9601, 9602)
 HALTS = (2, 10)
 EVERY = (10, 20, 40, 80, 160, None)
@@ -51,41 +44,19 @@ DRIFTS: dict[str, dict[str, Any]] = {
     "waves of 5 h": {"kind": "sinusoid", "period_s": 18_000.0, "random_phase": True},
     "wandering, 3 h": {"kind": "ornstein-uhlenbeck", "correlation_time_s": 10_800.0},
 }
-MEMORY = {"distance": 3, "rounds": ROUNDS}
+MEMORY = {"distance": 3, "rounds": LENGTH.rounds}
 PLANT = {"kind": "angles", "backend": "fake_nighthawk"}
-_ANY = TypeAdapter(AnySteerer)
-
-
-class Lost(NamedTuple):
-    """Of one run: the mean loss of an epoch, and the time halted."""
-
-    loss: float
-    halted: float
 
 
 def played(name: str, recipe: dict[str, Any], seed: int, halts: int | None) -> Lost:
     """One run, with the rule of such halts or without."""
-    steers = recipe["kind"] == "tracker"
-    tried = 40 if steers else 2  # of settings that are all the same
     config = {
         "memory": MEMORY,
-        "plant": PLANT | {"fractional": None if steers else True},
+        "plant": PLANT | {"fractional": None if recipe["kind"] == "tracker" else True},
         "drift": [{"process": DRIFTS[name], "absolute": {"optimum": 2.0}}],
-        "epoch_s": EPOCH_S, "cycles": ROUNDS * SHOTS // tried,
-    }  # fmt: skip
-    env = AsVecEnv(SurfaceCodeSteeringVector(tried, config))
-    model = make_steerer(_ANY.validate_python(recipe), env, seed)
-    env.seed(seed)
-    judge = Judge(rounds=ROUNDS)
-    parts: list[BaseCallback] = [judge]
-    if halts is not None:
-        parts.append(Schedule(ScheduleRecipe(halts_epochs=halts, leaves=LEAVES)))
-    model.learn(tried * EPOCHS, CallbackList(parts))
-    late = slice(EPOCHS // 4, None)
-    found, halted = np.array(judge.expected)[late], np.array(judge.halted)[late]
-    floor = _floor()
-    excess = found[:, 0] / floor - 1
-    return Lost(float(np.mean(np.where(halted, halted, excess))), float(halted.mean()))
+    }
+    found, halted = LENGTH.played(config, recipe, seed, halts)
+    return lost(found, _floor(), halted)
 
 
 def _floor() -> float:
@@ -93,42 +64,21 @@ def _floor() -> float:
     config = {"memory": MEMORY, "plant": PLANT | {"fractional": True}}
     plant = SteeringConfig.model_validate(config).made()
     still = np.zeros((1, len(plant.controls)))
-    return float((plant.rates(still, 0.0) @ plant.cones.counts)[0] / ROUNDS)
-
-
-def pressed(every: int | None, halts: int) -> dict[str, Any]:
-    """Pressed every so many epochs, or once before the run."""
-    again = {"halts_epochs": 0} if every is None else {"every_epochs": every, "halts_epochs": halts}
-    return {"kind": "calibration", "leaves": LEAVES, **again}
-
-
-def best_interval(name: str, halts: int, seeds: Sequence[int]) -> int | None:
-    """What loses least on these seeds."""
-    losses = {
-        every: statistics.mean(played(name, pressed(every, halts), seed, None).loss
-                               for seed in seeds)
-        for every in EVERY if every is None or every > halts
-    }  # fmt: skip
-    return min(losses, key=lambda every: losses[every])
-
-
-def cell(values: Sequence[float], runs: Sequence[Lost] = ()) -> str:
-    """The mean, half its interval, and the time halted."""
-    half = f"±{half_width(values):.3f}" if len(values) > 1 else ""
-    share = f" ({100 * statistics.mean(one.halted for one in runs):.1f})" if runs else ""
-    return f"{statistics.mean(values):.3f}{half}{share}"
+    return float((plant.rates(still, 0.0) @ plant.cones.counts)[0] / LENGTH.rounds)
 
 
 def rows(name: str, lengths: Sequence[int], seeds: Sequence[int],
          tuning: Sequence[int]) -> list[list[str]]:  # fmt: skip
     """The lines of one drift, one for each length of a halt."""
-    never = [played(name, pressed(None, 1), seed, None) for seed in seeds]
+    never = [played(name, calibrated(None, 1), seed, None) for seed in seeds]
     steered = [played(name, {"kind": "tracker"}, seed, None) for seed in seeds]
     found = []
     for halts in lengths:
-        every = best_interval(name, halts, tuning)
-        fixed = [played(name, pressed(every, halts), seed, None) for seed in seeds]
-        rule = [played(name, pressed(None, halts), seed, halts) for seed in seeds]
+        every = best_interval(
+            EVERY, halts, lambda recipe: [played(name, recipe, seed, None) for seed in tuning]
+        )
+        fixed = [played(name, calibrated(every, halts), seed, None) for seed in seeds]
+        rule = [played(name, calibrated(None, halts), seed, halts) for seed in seeds]
         more = [a.loss - b.loss for a, b in zip(rule, fixed, strict=True)]
         found.append([name, f"{halts}", cell([one.loss for one in never]), f"{every or '-'}",
                       cell([one.loss for one in fixed], fixed),

@@ -205,20 +205,10 @@ def _watched_workers() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    others = set(multiprocessing.active_children())
     ended = threading.Event()
     fallen: list[int] = []
-
-    def watch() -> None:
-        known: set[BaseProcess] = set()
-        while not ended.wait(_WATCH_SECONDS):
-            known |= set(multiprocessing.active_children()) - others
-            dead = [worker.exitcode for worker in known if worker.exitcode is not None]
-            # A worker that fails says so before it goes, and all go when the work is done.
-            if dead and not ended.wait(_GRACE_SECONDS):
-                fallen.extend(dead)
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                return
+    others = set(multiprocessing.active_children())
+    watcher = threading.Thread(target=_watch, args=(others, ended, fallen), daemon=True)
 
     def wake(*_: object) -> None:
         if fallen:
@@ -228,7 +218,6 @@ def _watched_workers() -> Iterator[None]:
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if ignored:
         signal.signal(signal.SIGINT, wake)
-    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
@@ -245,6 +234,19 @@ def _watched_workers() -> Iterator[None]:
         watcher.join()
         if ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _watch(others: set[BaseProcess], ended: threading.Event, fallen: list[int]) -> None:
+    """Until it is `ended`: interrupts the main thread when a worker dies, its exit in `fallen`."""
+    known: set[BaseProcess] = set()
+    while not ended.wait(_WATCH_SECONDS):
+        known |= set(multiprocessing.active_children()) - others
+        dead = [worker.exitcode for worker in known if worker.exitcode is not None]
+        # A worker that fails says so before it goes, and all go when the work is done.
+        if dead and not ended.wait(_GRACE_SECONDS):
+            fallen.extend(dead)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            return
 
 
 def missing_ranges(total: Total | None, max_shots: int) -> list[Range]:

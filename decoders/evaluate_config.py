@@ -91,6 +91,14 @@ class Sources(Recipe):
                 "a [code] needs a [noise] table, such as kind = 'depolarizing', p = 0.005"
             )
 
+    def _check_none_beside_data(self, instead: str) -> None:
+        """For a recipe with recorded shots; `instead` says what to do in place of that."""
+        if self.code is not None or self.circuits or self.noise:
+            raise ValueError(
+                "recorded shots have their own circuits and noise: [data] takes no code, circuits "
+                f"or noise beside it; {instead}"
+            )
+
 
 class WhereRecipe(Recipe):
     """Which experiments of a data set: those that agree with all that is given."""
@@ -194,12 +202,9 @@ class EvaluateConfig(Sources):
     def _check_source(self) -> None:
         if self.data is None:
             super()._check_source()
-        elif self.code is not None or self.circuits or self.noise:
-            raise ValueError(
-                "recorded shots have their own circuits and noise: [data] takes no code, circuits "
-                "or noise beside it; data.error_models says what decoders believe"
-            )
-        elif self.rare is not None:
+            return
+        self._check_none_beside_data("data.error_models says what decoders believe")
+        if self.rare is not None:
             raise ValueError(
                 "rare-event estimates draw errors from a noise model: recorded shots can only be "
                 "counted, take [rare] away"

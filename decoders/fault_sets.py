@@ -113,28 +113,14 @@ def fault_model(error_model: stim.DetectorErrorModel) -> FaultModel:
     parts are those that the DEM's own decomposition shows; without one, all are relevant as a rule.
     """
     detectors, observables = error_model.num_detectors, error_model.num_observables
-    merged: dict[frozenset[int], float] = {}
-    touched: dict[frozenset[int], bool] = {}
-    instructions = list(_mechanisms(error_model))
-    can_matter = _parts_with_observable(instructions, detectors)
-    for probability, pieces in instructions:
-        symptom: frozenset[int] = frozenset()
-        for piece in pieces:
-            symptom ^= frozenset(piece)
-        before = merged.get(symptom, 0.0)
-        merged[symptom] = before + probability - 2 * before * probability
-        touched[symptom] = touched.get(symptom, False) or any(
-            target >= detectors or can_matter[target] for piece in pieces for target in piece
-        )
-    merged.pop(frozenset(), None)
-    merged = {symptom: p for symptom, p in merged.items() if p > 0}
+    merged = _merged(error_model)
     if not merged:
         raise ValueError(
             "the error model has no mechanism of nonzero probability: nothing can fail"
         )
-    if max(merged.values()) >= 1:
+    rates = np.array([probability for probability, _ in merged.values()])
+    if rates.max() >= 1:
         raise ValueError("the error model has a mechanism of probability 1; expected below 1")
-    rates = np.array(list(merged.values()))
     bits = np.zeros((len(merged) + 1, detectors + observables), dtype=np.uint8)
     for k, symptom in enumerate(merged):
         bits[k, list(symptom)] = 1
@@ -143,7 +129,7 @@ def fault_model(error_model: stim.DetectorErrorModel) -> FaultModel:
         np.packbits(part, axis=1, bitorder="little")
         for part in (bits[:, :detectors], bits[:, detectors:])
     ]
-    relevant = np.array([touched[symptom] for symptom in merged])
+    relevant = np.array([is_relevant for _, is_relevant in merged.values()])
     return FaultModel(
         odds,
         relevant,
@@ -151,6 +137,28 @@ def fault_model(error_model: stim.DetectorErrorModel) -> FaultModel:
         packed[0].shape[1],
         *_neighbours(bits[:-1, :detectors], relevant, odds),
     )
+
+
+def _merged(error_model: stim.DetectorErrorModel) -> dict[frozenset[int], tuple[float, bool]]:
+    """By symptom: the probability, above 0, and whether the mechanism is relevant."""
+    detectors = error_model.num_detectors
+    merged: dict[frozenset[int], tuple[float, bool]] = {}
+    instructions = list(_mechanisms(error_model))
+    can_matter = _parts_with_observable(instructions, detectors)
+    for probability, pieces in instructions:
+        symptom: frozenset[int] = frozenset()
+        for piece in pieces:
+            symptom ^= frozenset(piece)
+        before, is_relevant = merged.get(symptom, (0.0, False))
+        merged[symptom] = (
+            before + probability - 2 * before * probability,
+            is_relevant
+            or any(
+                target >= detectors or can_matter[target] for piece in pieces for target in piece
+            ),
+        )
+    merged.pop(frozenset(), None)
+    return {symptom: (p, is_relevant) for symptom, (p, is_relevant) in merged.items() if p > 0}
 
 
 def _mechanisms(

@@ -70,24 +70,41 @@ def learnt_model(
     heard = odd_of(singles, faults, model.num_detectors)
     measured = events.mean(axis=0)
     common = common_factor(weights, heard, float(measured.sum() + 0.5 / len(events)))
+    fit = _fit(known_of(model, faults, weights, common), events, common, spread)
+    x = fit.known.at(fit.logs)
+    changed = np.where(given > 0, -np.expm1(-2 * x) / 2, 0.0)
+    return Learnt(
+        rewritten(model, changed),
+        np.divide(changed, given, out=np.exp(fit.logs), where=given > 0),
+        -np.expm1(-2 * (heard @ x)) / 2,
+        measured,
+        fit.spread,
+        fit.misfit_before,
+        fit.misfit_after,
+        bars_of(fit.known, faults, events, fit.logs, fit.spread),
+    )
+
+
+class _Fit(NamedTuple):
+    """What faults can explain, the likeliest logarithms of factors [F], and how well they fit."""
+
+    known: Known
+    logs: Array
+    spread: float
+    misfit_before: float
+    misfit_after: float
+
+
+def _fit(known: Known, events: Bools, common: float, spread: float | None) -> _Fit:
+    """Learnt from all shots but those held out, judged on these, and then learnt from all."""
     held = np.arange(len(events)) % _HELD_OUT == 0
-    known, (rest, kept) = _sane(known_of(model, faults, weights, common), events, held)
-    start, others = np.full(len(faults), common), int((~held).sum())
+    known, (rest, kept) = _sane(known, events, held)
+    start, others = np.full(len(known.weights), common), int((~held).sum())
     first, guess = likeliest(known, rest, others, spread, start)
     both = (rest * others + kept * held.sum()) / len(events)
     logs, guess = likeliest(known, both, len(events), guess, first)
-    before, after = (misfit(known, x, kept, int(held.sum())) for x in (weights, known.at(first)))
-    changed = np.where(given > 0, -np.expm1(-2 * known.at(logs)) / 2, 0.0)
-    return Learnt(
-        rewritten(model, changed),
-        np.divide(changed, given, out=np.exp(logs), where=given > 0),
-        -np.expm1(-2 * (heard @ known.at(logs))) / 2,
-        measured,
-        guess,
-        before,
-        after,
-        bars_of(known, faults, events, logs, guess),
-    )
+    judged = [misfit(known, x, kept, int(held.sum())) for x in (known.weights, known.at(first))]
+    return _Fit(known, logs, guess, *judged)
 
 
 def _sane(known: Known, events: Bools, held: Bools) -> tuple[Known, list[Array]]:

@@ -77,22 +77,58 @@ def run(options: argparse.Namespace) -> int:
     need_extra("`syndrift deploy`", "ibm", "qiskit", "qiskit_ibm_runtime", "rustworkx")
     from decoders.deploy.plan import plan
     from decoders.deploy.services import backend_of, service_of
+    from scripts.progress import progress_bar
 
     config = recipe(options)
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out {options.out}: expected a folder, got a file")
+    _check_targets(options)
     service = service_of(config)
     backend, limits = backend_of(config, service), service.limits(config.backend)
-    plans = []
-    if not options.json:
-        print(f"{config.title}\n")
+    plans: list[Plan] = []
     for one in config.each():
-        plans.append(plan(one, backend, limits))
+        with progress_bar(f"planning {one.name}") as show:
+            plans.append(plan(one, backend, limits, show))
         if not options.json:
-            print(plan_text(plans[-1]), end="\n\n", flush=True)
+            title = "" if plans[1:] else f"{config.title}\n\n"
+            print(f"{title}{plan_text(plans[-1])}", end="\n\n", flush=True)
+    _say_of_all(plans, options)
     if options.out is not None:
         _write_plans(plans, options.out, pictures=not options.no_pictures)
     return _submitted(plans, service, options) if options.submit else _dry(plans, options)
+
+
+def _check_targets(options: argparse.Namespace) -> None:
+    """Said before a search of minutes: where results and jobs cannot be written."""
+    from calib.runtime import Ledger
+
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out {options.out}: expected a folder, got a file")
+    if options.submit and options.ledger.exists():
+        with Ledger.open(options.ledger, "read"):
+            pass
+
+
+def _say_of_all(plans: Sequence[Plan], options: argparse.Namespace) -> None:
+    """The predicted Λ, and a warning where the cost is beyond what there is."""
+    from scripts.deployment_results import suppression_of, suppression_text
+
+    fits = suppression_of(plans)
+    if fits and not options.json:
+        print(suppression_text(fits, "predicted Λ"), end="\n\n", flush=True)
+    config = plans[0].config
+    if config.service != "ibm":
+        return
+    for one in plans:
+        limit = config.ceiling_seconds
+        if limit is not None and one.estimate.seconds > limit:
+            print(
+                f"warning: {one.config.name} is to take {one.estimate.seconds:,.0f} s, more than "
+                f"the ceiling of {limit:g} s: not all of its jobs would be sent",
+                file=sys.stderr,
+            )
+    share = sum(one.estimate.quota_share for one in plans)
+    if share > 1:
+        print(f"warning: in all {share:.1f} times what the open plan has in 28 days: take fewer "
+              "shots, or another plan", file=sys.stderr)  # fmt: skip
 
 
 def recipe(options: argparse.Namespace) -> DeployConfig:
@@ -102,12 +138,7 @@ def recipe(options: argparse.Namespace) -> DeployConfig:
 
     table: dict[str, Any] = {}
     trained = list[str]()
-    given = {one.suffix: one for one in options.files}
-    if len(given) < len(options.files) or not set(given) <= {".toml", ".stim", ".safetensors"}:
-        raise ValueError(
-            "expected at most one recipe (.toml), one circuit (.stim) and one decoder "
-            f"(.safetensors), got {', '.join(map(str, options.files))}"
-        )
+    given = _by_suffix(options.files)
     if ".toml" in given:
         table = read_table(given[".toml"])
     if ".stim" in given:
@@ -135,6 +166,19 @@ def recipe(options: argparse.Namespace) -> DeployConfig:
                          "heavy-hexagonal lattice, fake_nighthawk a square one")  # fmt: skip
     source = str(given.get(".toml", "deploy"))
     return validate(table, DeployConfig, source=source, overrides=options.overrides)
+
+
+def _by_suffix(files: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
+    for one in files:
+        if one.is_dir():
+            raise ValueError(f"{one} is a folder: expected a recipe, a circuit or a decoder in it")
+    given = {one.suffix: one for one in files}
+    if len(given) < len(files) or not set(given) <= {".toml", ".stim", ".safetensors"}:
+        raise ValueError(
+            "expected at most one recipe (.toml), one circuit (.stim) and one decoder "
+            f"(.safetensors), got {', '.join(map(str, files))}"
+        )
+    return given
 
 
 def _numbers(text: str) -> list[int]:
@@ -167,8 +211,12 @@ def _folder_name(made: Plan) -> str:
 
 
 def _dry(plans: Sequence[Plan], options: argparse.Namespace) -> int:
+    from scripts.deployment_results import fit_json, suppression_of
+
     if options.json:
-        print(json.dumps({"submitted": False, "plans": [_plan_json(one) for one in plans]}))
+        fits = {name: fit_json(one) for name, one in suppression_of(plans).items()}
+        found = [_plan_json(one) for one in plans]
+        print(json.dumps({"submitted": False, "plans": found, "predicted_lambda": fits}))
         return 0
     many = f"in all {sum(one.estimate.seconds for one in plans):,.0f} s; " if plans[1:] else ""
     where = f", plans are in {options.out}" if options.out else ""

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from calib.runtime.ledger import USUAL
 
+_ENOUGH_TO_LEARN = 50_000  # of which `@learnt` is within 3 % of the true priors; docs/results.md
+
 if TYPE_CHECKING:
     from calib.runtime import Deployment, Ledger
     from decoders.deploy.concluded import Conclusion, Scored
+    from decoders.deploy.plan import Plan
     from decoders.statistics import LambdaFit
 
 
@@ -27,7 +30,7 @@ def decoded_together(
 
     Each has a folder (`folder_of`). JSON, with the `text` for the terminal.
     """
-    from decoders.deploy.concluded import conclude, suppression
+    from decoders.deploy.concluded import conclude
     from scripts.report.deployment_pictures import draw_chip, draw_detections
 
     found, texts, results = [], list[str](), list[dict[str, Any]]()
@@ -42,12 +45,12 @@ def decoded_together(
                 draw_chip((one.config, one.snapshot, one.placement, ideal), folder / "placement")
         found.append(one)
         texts.append(f"deployment {number}, {one.name}:\n\n{text(one)}\nin {folder}")
-    fits = suppression(found, seed=found[0].config.seed) if len(found) > 1 else {}
+    fits = suppression_of(found)
     if fits:
-        texts.append(_suppression_text(fits))
+        texts.append(suppression_text(fits, "Λ"))
     return {
         "results": results,
-        "lambda": {name: _fit_json(one) for name, one in fits.items()},
+        "lambda": {name: fit_json(one) for name, one in fits.items()},
         "text": "\n\n".join(texts),
     }
 
@@ -79,7 +82,18 @@ def _written(found: Conclusion, folder: pathlib.Path) -> dict[str, Any]:
     return results
 
 
-def _suppression_text(fits: Mapping[str, LambdaFit | str]) -> str:
+def suppression_of(found: Sequence[Conclusion | Plan]) -> dict[str, LambdaFit | str]:
+    """Λ of each decoder, measured or predicted; nothing of a single memory."""
+    from decoders.deploy.memories import suppression
+
+    if len(found) < 2:
+        return {}
+    counts = [count for one in found for count in one.counts()]
+    return suppression(counts, seed=found[0].config.seed)
+
+
+def suppression_text(fits: Mapping[str, LambdaFit | str], head: str) -> str:
+    """A table, with the intervals."""
     from scripts.table import aligned
 
     rows = [
@@ -87,10 +101,11 @@ def _suppression_text(fits: Mapping[str, LambdaFit | str]) -> str:
         else (name, f"{one.value:.3g}", f"[{one.interval[0]:.3g}, {one.interval[1]:.3g}]")
         for name, one in fits.items()
     ]  # fmt: skip
-    return aligned(("decoder", "Λ", "95 %"), rows)
+    return aligned(("decoder", head, "95 %"), rows)
 
 
-def _fit_json(one: LambdaFit | str) -> dict[str, Any]:
+def fit_json(one: LambdaFit | str) -> dict[str, Any]:
+    """Its value and interval, or why there is none."""
     if isinstance(one, str):
         return {"value": None, "reason": one}
     return {"value": one.value, "interval": list(one.interval), "method": one.method}
@@ -122,27 +137,45 @@ def text(found: Conclusion) -> str:
     """A table of decoders, and how far detectors fire as predicted."""
     from scripts.table import aligned, rate
 
-    header = ("decoder", "LER", "95 %", "a round", "errors", "shots", "predicted", "as predicted")
+    header = ("decoder", "LER", "95 %", "a round", "errors", "shots", "predicted", "95 % of runs",
+              "as predicted")  # fmt: skip
     rows = []
     for one in found.scores:
         low, high = one.interval
         rows.append((
             one.decoder, rate(one.ler), f"[{rate(low)}, {rate(high)}]", rate(one.per_round[0]),
-            f"{one.errors:,}", f"{one.shots:,}", _expected_text(one),
-            {None: "", True: "yes", False: "no"}[one.as_predicted],
+            f"{one.errors:,}", f"{one.shots:,}", *_predicted_text(one),
         ))  # fmt: skip
     measured, predicted = found.fractions.mean(), found.predicted_fractions.mean()
-    return (
-        f"{aligned(header, rows)}\n\ndetectors fire in {measured:.4f} of all cases, "
-        f"{predicted:.4f} by the prediction; 'predicted' is where 95 % of such runs fall if it is "
-        "right"
-    )
+    notes = [
+        f"detectors fire in {measured:.4f} of all cases, {predicted:.4f} by the prediction; "
+        "95 % of runs are within the bounds if it is right",
+        *_learnt_text(found),
+    ]
+    return "\n".join([aligned(header, rows), "", *notes])
 
 
-def _expected_text(one: Scored) -> str:
+def _predicted_text(one: Scored) -> tuple[str, str, str]:
+    """What was predicted; decoders that learn from the shots, or from IQ values, have nothing."""
     from scripts.table import rate
 
-    return "" if one.expected is None else f"[{rate(one.expected[0])}, {rate(one.expected[1])}]"
+    if one.predicted is None or one.expected is None:
+        return "-", "-", "-"
+    low, high = one.expected
+    return rate(one.predicted), f"[{rate(low)}, {rate(high)}]", "yes" if one.as_predicted else "no"
+
+
+def _learnt_text(found: Conclusion) -> list[str]:
+    """A word where learning has had little to learn from."""
+    from decoders.deploy.concluded import LEARNT
+
+    shots = sum(len(one.events) for one in found.states)
+    if shots >= _ENOUGH_TO_LEARN or not any(LEARNT in one.decoder for one in found.scores):
+        return []
+    return [
+        f"{LEARNT} learnt from {shots // 2:,} shots, and priors of so few are uncertain: judge it "
+        f"by {_ENOUGH_TO_LEARN:,} shots or more"
+    ]
 
 
 def _score_json(one: Scored) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decoders.one_shot import Edge, OneShot
+    from decoders.one_shot import Chain, Edge, Fault, OneShot
 
 EPILOG = """\
 examples:
@@ -116,35 +116,37 @@ def _as_json(
         "noise": config.noise.model_dump(mode="json", exclude_none=True),
         "seed": one.seed,
         "shot": one.shot,
-        "faults": [
-            {
-                "words": fault.words,
-                "probability": fault.probability,
-                "detectors": list(fault.detectors),
-                "flips": fault.flips,
-                "edges": [_edge(edge) for edge in fault.edges],
-            }
-            for fault in one.faults
-        ],
+        "faults": [_fault(fault) for fault in one.faults],
         "events": [
             {"detector": detector, "place": list(one.layout.detectors[detector])}
             for detector in one.events
         ],
         "matching": [_edge(edge) for edge in one.matching],
-        "chains": [
-            {
-                "edges": [_edge(edge) for edge in chain.edges],
-                "ends": chain.ends,
-                "crosses": chain.crosses,
-            }
-            for chain in one.chains
-        ],
+        "chains": [_chain(chain) for chain in one.chains],
         "flipped": one.flipped,
         "predicted": one.predicted,
         "right": one.is_right,
         "words": f"{leftover(one)} {verdict(one)}",
         "pictures": [str(path) for path in pictures],
         "run": str(folder),
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {
+        "words": fault.words,
+        "probability": fault.probability,
+        "detectors": list(fault.detectors),
+        "flips": fault.flips,
+        "edges": [_edge(edge) for edge in fault.edges],
+    }
+
+
+def _chain(chain: Chain) -> dict[str, Any]:
+    return {
+        "edges": [_edge(edge) for edge in chain.edges],
+        "ends": chain.ends,
+        "crosses": chain.crosses,
     }
 
 

@@ -70,9 +70,12 @@ def resolve_decoder(
         return _own(spec, _instance(spec, _loaded(plugins[spec])))
     if (inside := pathlib.Path(spec) / f"decoder{FILE_ENDING}").is_file():
         raise ValueError(f"`{spec}` is a folder: name the decoder's file in it, {inside}")
-    names = [*BASELINES, *custom, *plugins]
+    raise _unknown(spec, [*BASELINES, *custom, *plugins])
+
+
+def _unknown(spec: str, names: Sequence[str]) -> ValueError:
     near = difflib.get_close_matches(spec, names, n=1)
-    raise ValueError(
+    return ValueError(
         f"there is no decoder `{spec}`{f'; did you mean `{near[0]}`?' if near else '.'} "
         f"Decoders: {', '.join(names)}, your own as module:name, "
         f"or a trained one's file, NAME{FILE_ENDING}"

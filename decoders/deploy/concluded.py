@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,9 @@ from decoders.learnt_priors import learnt_model
 from decoders.neural.readout import beside_of
 from decoders.soft_matching import decode_softly
 from decoders.statistics import (
-    LambdaFit,
     MemoryCounts,
     binomial_interval,
     per_round_rate,
-    suppression_factor,
 )
 
 Bools = NDArray[np.bool_]
@@ -46,14 +45,15 @@ _ENOUGH_TO_LEARN = 2_000  # shots in all
 class Recorded:
     """The shots of one logical state.
 
-    Events [shots, detectors] and flips [shots, observables], and how likely each of the records
-    [shots, records] is wrong, where IQ values came. `decoded` is the circuit with the noise that
-    was reported when the deployment was planned.
+    Records [shots, records], the events [shots, detectors] and flips [shots, observables] that they
+    make, and how likely each record is wrong, where IQ values came. `decoded` is the circuit with
+    the noise that was reported when the deployment was planned.
     """
 
     name: str
     ideal: stim.Circuit
     decoded: stim.Circuit
+    records: Bools
     events: Bools
     flips: Bools
     doubts: Array | None = None
@@ -119,6 +119,21 @@ class Conclusion:
     predicted_fractions: Array
     states: tuple[Recorded, ...]
 
+    @property
+    def rounds(self) -> int:
+        """Of syndrome extraction; 1 of one's own circuit that does not say."""
+        return _rounds(self.config)
+
+    def counts(self) -> list[tuple[str, MemoryCounts]]:
+        """Of each decoder, for Λ; none of one's own circuit, whose distance is not known."""
+        if not self.config.memory:
+            return []
+        distance = distance_of(self.config.memory[0])
+        return [
+            (one.decoder, MemoryCounts(distance, one.rounds, one.errors, one.shots))
+            for one in self.scores
+        ]
+
 
 def conclude(
     ledger: Ledger, deployment: int, *, decoders: Sequence[str] = (), shots: int | None = None
@@ -135,7 +150,7 @@ def conclude(
     names = list(decoders or config.decoders)
     if not decoders and sum(len(one.events) for one in states) >= _ENOUGH_TO_LEARN:
         names.append(f"{_last_that_learns(names)}{LEARNT}")
-    rounds = config.each()[0].rounds_of(1)
+    rounds = _rounds(config)
     scores = [_scored(name, states, row.about, rounds) for name in names]
     if SOFT not in names and all(one.doubts is not None for one in states):
         scores.append(_scored(SOFT, states, row.about, rounds))
@@ -176,41 +191,55 @@ def recorded(ledger: Ledger, deployment: int) -> tuple[Recorded, ...]:
     return tuple(_joined(parts) for parts in found.values())
 
 
-def suppression(found: Sequence[Conclusion], *, seed: int) -> dict[str, LambdaFit | str]:
-    """Λ of each decoder over the distances of these memories, or why there is none."""
-    counts: dict[str, list[MemoryCounts]] = {}
-    for one in found:
-        for score in one.scores if one.config.memory else ():
-            distance = distance_of(one.config.memory[0])
-            counts.setdefault(score.decoder, []).append(
-                MemoryCounts(distance, score.rounds, score.errors, score.shots)
-            )
-    fits: dict[str, LambdaFit | str] = {}
-    for name, points in counts.items():
-        try:
-            fits[name] = suppression_factor(points, rng=np.random.default_rng(seed))
-        except ValueError as reason:
-            fits[name] = str(reason)
-    return fits
-
-
 def write_shots(conclusion: Conclusion, folder: pathlib.Path) -> list[pathlib.Path]:
-    """One folder a state: circuit.stim, detection_events.b8, obs_flips_actual.b8; the folders.
+    """One folder a state, as other verbs read them: `evaluate` with [data], `priors`, `decode`.
 
-    As other verbs read them: `syndrift evaluate` with [data], `priors`, `decode`.
+    Circuits, records, events, flips, metadata, and soft_measurements.npy where IQ values came;
+    returns the folders.
     """
     made = []
     for one in conclusion.states:
         place = folder / f"state-{one.name}"
         place.mkdir(parents=True, exist_ok=True)
         one.decoded.to_file(place / "circuit.stim")
+        one.ideal.to_file(place / "circuit_ideal.stim")
         for name, data, count in (
+            ("measurements.b8", one.records, {"num_measurements": one.records.shape[1]}),
             ("detection_events.b8", one.events, {"num_detectors": one.events.shape[1]}),
             ("obs_flips_actual.b8", one.flips, {"num_observables": one.flips.shape[1]}),
         ):
             stim.write_shot_data_file(data=data, path=place / name, format="b8", **count)
+        soft = place / "soft_measurements.npy"
+        soft.unlink(missing_ok=True)
+        if one.doubts is not None:
+            np.save(soft, np.where(one.records, 1 - one.doubts, one.doubts).astype(np.float32))
+        text = json.dumps(_metadata(conclusion, one), indent=2)
+        (place / "metadata.json").write_text(f"{text}\n", encoding="utf-8")
         made.append(place)
     return made
+
+
+def _metadata(found: Conclusion, state: Recorded) -> dict[str, Any]:
+    """In the keys of published data sets, and what else tells one run from another."""
+    config = found.config
+    named: dict[str, Any] = {"code": found.name}
+    if config.memory:
+        code, _, distance = config.memory[0].partition(":")
+        named = {"code": code, "distance": int(distance), "basis": config.basis}
+    return {
+        **named,
+        "rounds": found.rounds,
+        "shots": len(state.events),
+        "state": state.name,
+        "backend": config.backend,
+        "service": config.service,
+        "calibrated": found.snapshot.calibrated,
+        "qubits": list(found.placement),
+    }
+
+
+def _rounds(config: DeployConfig) -> int:
+    return config.rounds_of(distance_of(config.memory[0]) if config.memory else 1)
 
 
 def _fetched(ledger: Ledger, deployment: int) -> list[tuple[Order, list[Outcome]]]:
@@ -255,10 +284,11 @@ def _read(texts: dict[str, Any], outcome: Outcome, size: int, clouds: Clouds | N
     ideal, decoded = stim.Circuit(texts["ideal"]), stim.Circuit(texts["decoded"])
     lowered = lower(ideal)
     bits, doubts = _bits(outcome, size, clouds)
+    records = lowered.records(bits)
     events, flips = ideal.compile_m2d_converter().convert(
-        measurements=lowered.records(bits), separate_observables=True
+        measurements=records, separate_observables=True
     )
-    return Recorded(texts["name"], ideal, decoded, events, flips, doubts)
+    return Recorded(texts["name"], ideal, decoded, records, events, flips, doubts)
 
 
 def _joined(parts: list[Recorded]) -> Recorded:
@@ -266,6 +296,7 @@ def _joined(parts: list[Recorded]) -> Recorded:
     doubts = [one.doubts for one in parts if one.doubts is not None]
     return Recorded(
         first.name, first.ideal, first.decoded,
+        np.concatenate([one.records for one in parts]),
         np.concatenate([one.events for one in parts]),
         np.concatenate([one.flips for one in parts]),
         np.concatenate(doubts) if len(doubts) == len(parts) else None,

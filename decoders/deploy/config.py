@@ -80,6 +80,8 @@ class DeployConfig(Recipe):
     def _check_source(self) -> DeployConfig:
         if bool(self.memory) == bool(self.circuit):
             raise ValueError("give either memory (such as surface:3) or circuit (a .stim file)")
+        if len(set(self.memory)) < len(self.memory):
+            raise ValueError(f"memory names one twice, got {', '.join(self.memory)}")
         if self.placement is not None and len(self.memory) > 1:
             raise ValueError("a placement is for one memory: leave it out, or give one memory")
         if self.placement is not None and self.routed:

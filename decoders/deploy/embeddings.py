@@ -9,13 +9,13 @@ import rustworkx as rx
 
 from calib.snapshot import Snapshot
 from decoders.codes.registry import CODES, memory_circuit
-from decoders.deploy.isa import Compiler
-from decoders.deploy.lower import Lowered, lower
+from decoders.deploy.lower import lower
 
 Pairs = Sequence[tuple[int, int]]
 Placement = tuple[int, ...]
 
 MOST = 20_000
+_LOOKED_AT = 5  # the distance up to which codes are tried where one has no place
 _STATES = 2_000_000  # that a search for placements visits at most: seconds of work
 _STATES_PRUNED = 500_000  # the same on a part of the chip, which often has none
 
@@ -45,11 +45,7 @@ def embeddings(
 
     found = laid(len(best_first), most + 1, _STATES)
     if not found:
-        raise ValueError(
-            f"{snapshot.backend} has no place for {qubits} qubits with {len(pairs)} couplings "
-            f"(it has {len(best_first)} couplings that work): choose a smaller distance, another "
-            "backend or code, or let swaps be added (routed = true)"
-        )
+        raise ValueError(_why_not(pairs, qubits, snapshot))
     if len(found) <= most:
         return found
     low, high = 0, len(best_first)  # too few are left with `low` couplings, enough with `high`
@@ -81,10 +77,17 @@ def largest_distance(code: str, snapshot: Snapshot, *, at_most: int = 25) -> int
     return largest
 
 
-def added_gates(lowered: Lowered, compiler: Compiler) -> int:
-    """How many two-qubit gates `Compiler.routed` needs beyond those of the circuit."""
-    routed = compiler.routed(lowered)
-    return routed.num_nonlocal_gates() - lowered.circuit.num_nonlocal_gates()
+def _why_not(pairs: Pairs, qubits: int, snapshot: Snapshot) -> str:
+    """Too few qubits, or not so coupled; then what would fit."""
+    working = sum(snapshot.works(qubit) for qubit in range(snapshot.num_qubits))
+    where = f"{snapshot.backend} has no place for {qubits} qubits with {len(pairs)} couplings"
+    if qubits > working:
+        return f"{where}: {working} of its qubits work. Choose a smaller distance or a larger chip"
+    sizes = {code: largest_distance(code, snapshot, at_most=_LOOKED_AT) for code in CODES}
+    some = [f"{code}:{size}" for code, size in sizes.items() if size]
+    fits = f"what fits, of distances to {_LOOKED_AT}: {', '.join(some)}" if some else "no code fits"
+    return (f"{where} as they are coupled; {fits}. Choose one of these, another backend, or let "
+            "swaps be added (routed = true, --routed)")  # fmt: skip
 
 
 def _laid(

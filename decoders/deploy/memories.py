@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
 import numpy as np
 import stim
@@ -10,6 +11,7 @@ import stim
 from decoders.codes import memory_circuit
 from decoders.codes.registry import CODES
 from decoders.noise.memory import read_memory
+from decoders.statistics import LambdaFit, MemoryCounts, suppression_factor
 
 _SHORT = {"surface": "rotated-surface", "xzzx": "xzzx-surface"}
 
@@ -48,6 +50,22 @@ def _split(text: str) -> tuple[str, int]:
             f"Codes: {', '.join(names)}"
         )
     return name, int(distance)
+
+
+def suppression(
+    counts: Iterable[tuple[str, MemoryCounts]], *, seed: int
+) -> dict[str, LambdaFit | str]:
+    """Λ of each decoder, which stands before its counts, or why there is none."""
+    points: dict[str, list[MemoryCounts]] = {}
+    for decoder, one in counts:
+        points.setdefault(decoder, []).append(one)
+    fits: dict[str, LambdaFit | str] = {}
+    for name, some in points.items():
+        try:
+            fits[name] = suppression_factor(some, rng=np.random.default_rng(seed))
+        except ValueError as reason:
+            fits[name] = str(reason)
+    return fits
 
 
 def both_states(circuit: stim.Circuit) -> tuple[stim.Circuit, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, cast
@@ -30,6 +30,7 @@ from decoders.statistics import binomial_interval
 
 _RESET = "reset"
 _BATCH = 50_000  # shots at once, which bounds the memory
+_COMPILED = 0.4  # of the time of a search, about, until all candidates are circuits
 
 
 class Search(BaseModel):
@@ -127,6 +128,7 @@ def best_placements(
     noise: DeviceNoise | None = None,
     schedule: Schedule | None = None,
     search: Search | None = None,
+    show: Callable[[float], None] = lambda fraction: None,
 ) -> list[Placed]:
     """The placements with the least predicted logical error rates, best first.
 
@@ -134,7 +136,7 @@ def best_placements(
     (`by_gate_error` and `by_fidelity`), become circuits with the device's noise, sampled and
     decoded by matching: the better half of them four times as long, and so on. The order is that of
     these shots; the errors given are of fresh shots, which had no part in the choice, so that the
-    first one's are not flattered by it.
+    first one's are not flattered by it. `show` is told how much of it is done, from 0 to 1.
     """
     search = search or Search()
     noise = noise or DeviceNoise(Snapshot.of(backend))
@@ -145,17 +147,30 @@ def best_placements(
     usual = [by_gate_error(lowered, noise.snapshot, places)]
     usual.append(by_fidelity(variants[-1], compiler, noise.snapshot, places))
     compared = dict.fromkeys([*ranked, *product(range(len(variants)), usual)])
-    found = [predicted(variants[k], place, compiler, noise) for k, place in compared]
-    found = _best_of(found, search, rng)
+    found = list[Placed]()
+    for k, place in compared:
+        found.append(predicted(variants[k], place, compiler, noise))
+        show(_COMPILED * len(found) / len(compared))
+    found = _best_of(found, search, rng, show)
     fresh = [replace(one, errors=0, shots=0) for one in found]
     return [one.sampled(search.final_shots, rng) for one in fresh]
 
 
-def _best_of(found: list[Placed], search: Search, rng: np.random.Generator) -> list[Placed]:
+def _best_of(
+    found: list[Placed],
+    search: Search,
+    rng: np.random.Generator,
+    show: Callable[[float], None],
+) -> list[Placed]:
     """Those that come through all turns, best first."""
-    shots = search.shots
+    shots, done = search.shots, _COMPILED
     while True:
-        found = [one.sampled(shots, rng) for one in found]
+        begun, turn = done, list[Placed]()
+        for one in found:
+            turn.append(one.sampled(shots, rng))
+            done = begun + (1 - begun) / 2 * len(turn) / len(found)
+            show(done)
+        found = turn
         found = sorted(found, key=lambda one: one.ler)  # of equal ones the better ranked is first
         found = found[: max(search.keep, len(found) // 2)]
         shots *= 4

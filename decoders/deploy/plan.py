@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -32,12 +32,13 @@ from decoders.deploy.raised import raised
 from decoders.deploy.reset_free import reset_free
 from decoders.files import read_circuit
 from decoders.noise.memory import read_memory
-from decoders.statistics import binomial_interval
+from decoders.statistics import MemoryCounts, binomial_interval
 
 Array = NDArray[np.float64]
 Bits = NDArray[np.uint8]
 _PREDICTED_SHOTS = 100_000  # of each logical state
 _FIRST_TURN, _ENOUGH_ERRORS = 10_000, 400
+_SEARCHED = 0.9  # of the time of a plan, about, until the place is chosen
 _USUAL_REP_DELAY_US = 250.0
 _RESETS: dict[str, Any] = {"auto": "either", "keep": "as given", "free": "dropped"}
 
@@ -99,6 +100,18 @@ class Plan:
         wanted, made = self.variants[0].lowered.circuit, self.variants[0].circuit
         return made.num_nonlocal_gates() - wanted.num_nonlocal_gates()
 
+    def counts(self) -> list[tuple[str, MemoryCounts]]:
+        """Of each decoder, as predicted, for Λ; none of one's own circuit."""
+        config = self.config
+        if not config.memory:
+            return []
+        distance = distance_of(config.memory[0])
+        rounds = config.rounds_of(distance)
+        return [
+            (one.decoder, MemoryCounts(distance, rounds, one.errors, one.shots))
+            for one in self.predictions
+        ]
+
     def about(self) -> dict[str, Any]:
         """What the ledger keeps, so that results can be decoded without the backend."""
         return {
@@ -133,8 +146,16 @@ class Plan:
         return row.id
 
 
-def plan(config: DeployConfig, backend: BackendV2, limits: Limits | None = None) -> Plan:
-    """Places, compiles, predicts and reckons one memory; nothing is sent."""
+def plan(
+    config: DeployConfig,
+    backend: BackendV2,
+    limits: Limits | None = None,
+    show: Callable[[float], None] = lambda fraction: None,
+) -> Plan:
+    """Places, compiles, predicts and reckons one memory; nothing is sent.
+
+    `show` is told how much of it is done, from 0 to 1.
+    """
     for name in config.decoders:
         resolve_decoder(name)  # a wrong name is better said now than after a search
     snapshot = Snapshot.of(backend)
@@ -143,7 +164,7 @@ def plan(config: DeployConfig, backend: BackendV2, limits: Limits | None = None)
     if config.routed:
         placement, free = None, config.resets != "keep"
     else:
-        placement, free = _placed(config, backend, given)
+        placement, free = _placed(config, backend, given, lambda done: show(_SEARCHED * done))
     states = both_states(reset_free(given) if free else given)
     circuits = _compiled(config, target_of(backend), states, placement)
     variants = tuple(
@@ -230,7 +251,7 @@ def duration_us(circuit: QuantumCircuit, snapshot: Snapshot) -> float:
 
 
 def _placed(
-    config: DeployConfig, backend: BackendV2, given: stim.Circuit
+    config: DeployConfig, backend: BackendV2, given: stim.Circuit, show: Callable[[float], None]
 ) -> tuple[tuple[int, ...], bool]:
     noise = DeviceNoise(Snapshot.of(backend), config.noise)
     rng = np.random.default_rng([config.seed, 1])
@@ -243,6 +264,7 @@ def _placed(
         noise=noise,
         schedule=config.schedule,
         search=Search(resets=_RESETS[config.resets]),
+        show=show,
     )[0]
     return tuple(best.qubits), best.reset_free
 

@@ -153,11 +153,8 @@ class TrainingConfig(Sources):
     def _check_source(self) -> None:
         if self.data is None:
             super()._check_source()
-        elif self.code is not None or self.circuits or self.noise:
-            raise ValueError(
-                "recorded shots have their own circuits and noise: [data] takes no code, circuits "
-                "or noise beside it; data.drawn mixes in shots of the error model"
-            )
+        else:
+            self._check_none_beside_data("data.drawn mixes in shots of the error model")
 
     @property
     def steps(self) -> int:

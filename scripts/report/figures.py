@@ -8,7 +8,7 @@ import itertools
 import math
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scripts.report.rows import LerPoint, TimePoint
 from scripts.report.style import (
@@ -235,6 +235,10 @@ def _time_s(point: TimePoint) -> float | None:
     return point.median_s if point.median_s is not None else point.batched_s
 
 
+def _times(point: TimePoint) -> list[float]:
+    return [t for t in (point.batched_s, point.median_s, point.p99_s) if t]
+
+
 def _height(point: TimePoint) -> float:
     return point.high if point.is_bound else point.rate
 
@@ -250,7 +254,7 @@ def _front(points: Sequence[TimePoint]) -> list[TimePoint]:
 
 def _paint_pareto(points: Sequence[TimePoint], figure: Figure, palette: Palette) -> None:
     axes = figure.add_subplot()
-    times = [t for q in points for t in (q.batched_s, q.median_s, q.p99_s) if t]
+    times = [t for q in points for t in _times(q)]
     x_low, x_high = min(times) / 2, max(times) * 2
     y_low, y_high = _rate_range(points)
     y_low, y_high = y_low / 1.2, y_high * 1.2
@@ -302,38 +306,62 @@ def _name_decoders(
     taken = [box for q in points for box in _occupied(axes, q)]
     for (x0, y0), (x1, y1) in itertools.pairwise(steps):
         taken += [_around(axes, (x0, y0), (x1, y0), 1.5), _around(axes, (x1, y0), (x1, y1), 1.5)]
-    frame = axes.get_window_extent()
-    scale = axes.figure.dpi / 72
     for point, colour in zip(points, colours, strict=True):
-        ends = [t for t in (point.batched_s, point.median_s, point.p99_s) if t]
-        y = _height(point)
-        candidates = [
-            (x, dx, dy, ha)
-            for radius in (1, 1.8, 2.8, 4)
-            for x, dx, dy, ha in (
-                (_time_s(point) or 0.0, 5, 8 * radius, "left"),
-                (_time_s(point) or 0.0, 5, -8 * radius, "left"),
-                (_time_s(point) or 0.0, -5, 8 * radius, "right"),
-                (_time_s(point) or 0.0, -5, -8 * radius, "right"),
-                (max(ends), 9 * radius, 0, "left"),
-                (min(ends), -9 * radius, 0, "right"),
-            )
-        ]
-        best, best_cost, best_box = None, math.inf, None
-        for x, dx, dy, ha in candidates:
-            px, py = axes.transData.transform((x, y))
-            wide, tall = len(point.decoder) * 5.9 * scale, 11 * scale
-            left = px + dx * scale - (wide if ha == "right" else 0)
-            box = (left, py + dy * scale - tall / 2, left + wide, py + dy * scale + tall / 2)
-            cost = sum(_overlap(box, other) for other in taken) + _outside(box, frame.extents)
-            if cost < best_cost - 1e-9:
-                best, best_cost, best_box = (x, dx, dy, ha), cost, box
-        if best is None or best_box is None:
+        best = _best_spot(axes, point, taken)
+        if best is None:
             continue
-        x, dx, dy, ha = best
-        axes.annotate(point.decoder, (x, y), (dx, dy), textcoords="offset points", ha=ha,
-                      va="center", color=colour, fontsize=9, fontweight="bold")  # fmt: skip
-        taken.append(best_box)
+        spot, box = best
+        axes.annotate(point.decoder, (spot.x, _height(point)), (spot.right_pt, spot.up_pt),
+                      textcoords="offset points", ha=spot.align, va="center", color=colour,
+                      fontsize=9, fontweight="bold")  # fmt: skip
+        taken.append(box)
+
+
+def _best_spot(axes: Axes, point: TimePoint, taken: Sequence[Box]) -> tuple[_Spot, Box] | None:
+    """The first of the spots where a decoder's name covers least, and its box in pixels there."""
+    frame = axes.get_window_extent().extents
+    best, best_cost = None, math.inf
+    for spot in _spots(point):
+        box = _name_box(axes, point, spot)
+        cost = sum(_overlap(box, other) for other in taken) + _outside(box, frame)
+        if cost < best_cost - 1e-9:
+            best, best_cost = (spot, box), cost
+    return best
+
+
+class _Spot(NamedTuple):
+    """Where a name may stand: as many points off the marker's height at `x`."""
+
+    x: float
+    right_pt: float
+    up_pt: float
+    align: str
+
+
+def _spots(point: TimePoint) -> list[_Spot]:
+    """Around a decoder's marker or beyond its ends, the nearest first."""
+    x, ends = _time_s(point) or 0.0, _times(point)
+    return [
+        _Spot(*spot)
+        for radius in (1, 1.8, 2.8, 4)
+        for spot in (
+            (x, 5, 8 * radius, "left"),
+            (x, 5, -8 * radius, "left"),
+            (x, -5, 8 * radius, "right"),
+            (x, -5, -8 * radius, "right"),
+            (max(ends), 9 * radius, 0, "left"),
+            (min(ends), -9 * radius, 0, "right"),
+        )
+    ]
+
+
+def _name_box(axes: Axes, point: TimePoint, spot: _Spot) -> Box:
+    scale = axes.figure.dpi / 72
+    px, py = axes.transData.transform((spot.x, _height(point)))
+    wide, tall = len(point.decoder) * 5.9 * scale, 11 * scale
+    left = px + spot.right_pt * scale - (wide if spot.align == "right" else 0)
+    middle = py + spot.up_pt * scale
+    return left, middle - tall / 2, left + wide, middle + tall / 2
 
 
 Box = tuple[float, float, float, float]
@@ -341,8 +369,7 @@ Box = tuple[float, float, float, float]
 
 def _occupied(axes: Axes, point: TimePoint) -> list[Box]:
     """Boxes in pixels that a decoder's markers, whisker and interval cover."""
-    ends = [t for t in (point.batched_s, point.median_s, point.p99_s) if t]
-    height = _height(point)
+    ends, height = _times(point), _height(point)
     spans = [((min(ends), height), (max(ends), height))]
     low = point.high / 2 if point.is_bound else point.low
     spans.append(((_time_s(point) or 0.0, low), (_time_s(point) or 0.0, point.high)))

@@ -69,12 +69,18 @@ def test_ones_own_circuit_and_several_distances(capsys: pytest.CaptureFixture[st
     own = ["deploy", "mine.stim", "--backend", "fake_torino", "--submit", "--shots", "1000"]
     assert main([*own, "--no-pictures"]) == 0
     assert "deployment 1, mine.stim" in capsys.readouterr().out
-    many = ["deploy", *TORINO, "--memory", "repetition:5", "--submit", "--shots", "3e4", "--json"]
+    many = ["deploy", *TORINO, "--memory", "repetition:5", "--shots", "3e4"]
+    assert main([*many, "--json"]) == 0
+    predicted = json.loads(capsys.readouterr().out)["predicted_lambda"]["pymatching"]["interval"]
+    many += ["--submit", "--json"]
     assert main([*many, "--no-pictures"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["name"] for one in found["results"]] == ["repetition:3", "repetition:5"]
     low, high = found["lambda"]["pymatching"]["interval"]
     assert 1 < low < found["lambda"]["pymatching"]["value"] < high
+    # Sampled from what was predicted: the intervals meet, and the wide one holds the narrow one's.
+    assert low < sum(predicted) / 2 < high
+    assert predicted[1] - predicted[0] < high - low
 
 
 def test_pictures_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +115,9 @@ def test_pictures_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
         (["mine.stim", "--backend", "fake_torino"], "mine.stim"),
         (["--backend", "fake_torino", "--memory", "surface:3"], "let swaps be added"),
         ([*TORINO, "--basis", "Y"], "invalid choice"),
+        ([*TORINO, "--memory", "repetition:3"], "memory names one twice"),
+        ([".", *TORINO], ". is a folder: expected a recipe"),
+        ([*TORINO, "--submit", "--ledger", "."], "."),
     ],
 )
 def test_wrong_usage_is_one_line_that_says_what_to_do(
@@ -119,6 +128,31 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(
     assert words in said.err
     assert said.err.count("\n") == 1
     assert not pathlib.Path("runs").exists()
+
+
+def test_few_shots_to_learn_from_and_what_was_not_predicted_are_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["deploy", *FAST, "--submit", "--shots", "2000"]) == 0
+    said = capsys.readouterr().out
+    assert "@learnt learnt from 2,000 shots" in said
+    (learnt,) = (line for line in said.splitlines() if line.startswith("pymatching-correlated@"))
+    assert learnt.split()[-3:] == ["-", "-", "-"]
+    (plain,) = (line for line in said.splitlines() if line.startswith("pymatching  ")
+                and line.endswith(("yes", "no")))  # fmt: skip
+    assert plain.count("[") == 2
+
+
+def test_what_is_no_ledger_is_refused_before_a_search(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*given: object) -> None:
+        raise AssertionError("planned")
+
+    monkeypatch.setattr("decoders.deploy.plan.plan", unwanted)
+    pathlib.Path("notes.txt").write_text("not a ledger")
+    assert main(["deploy", *TORINO, "--submit", "--ledger", "notes.txt"]) == 2
+    assert "notes.txt" in capsys.readouterr().err
 
 
 def test_a_circuit_without_detectors_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

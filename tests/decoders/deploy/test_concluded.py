@@ -20,11 +20,12 @@ from decoders.deploy.concluded import (
     Scored,
     conclude,
     expected_rates,
-    suppression,
     write_shots,
 )
 from decoders.deploy.local import StimService
+from decoders.deploy.memories import suppression
 from decoders.learnt_priors import learnt_model
+from decoders.published import circuit_of, find_experiments, open_shots, read_soft
 from decoders.statistics import LambdaFit
 from tests.decoders.deploy.deployed import config_of, deployed, planned, run
 
@@ -151,6 +152,24 @@ def test_written_shots_decode_to_the_same_counts(ledger, tmp_path):
     assert wrong == result.scores[0].errors
 
 
+def test_written_shots_are_a_data_set_that_knows_what_it_is(ledger, tmp_path):
+    soft = conclude(ledger, 2)
+    write_shots(soft, tmp_path)
+    found = find_experiments(tmp_path)
+    assert [one.name for one in found] == ["state-0", "state-1"]
+    for one, state in zip(found, soft.states, strict=True):
+        assert (one.code, one.distance, one.rounds) == ("repetition", 3, 3)
+        assert (one.basis, one.shots) == ("Z", SOFT_SHOTS)
+        circuit = circuit_of(one)  # checks it against the ideal one
+        assert open_shots(one, circuit).shots == SOFT_SHOTS  # makes events from records again
+        likely = read_soft(one, circuit)  # rounds to the records, checked there
+        doubts = np.minimum(likely, 1 - likely)
+        assert state.doubts is not None
+        np.testing.assert_allclose(doubts, state.doubts, atol=1e-6)
+    write_shots(conclude(ledger, 1), tmp_path)  # of bits alone: what was there before goes
+    assert not list(tmp_path.glob("*/soft_measurements.npy"))
+
+
 def test_jobs_have_shots_of_their_own(ledger):
     orders, outcomes = ledger.orders(1), ledger.outcomes(1)
     assert len(orders) == 4
@@ -260,11 +279,11 @@ def test_suppression_is_the_ratio_of_rates_of_a_round(ledger):
         config=base.config.model_copy(update={"memory": ("repetition:5",), "rounds": 3}),
         scores=tuple(dataclasses.replace(one, errors=one.errors // 4) for one in base.scores),
     )
-    fit = suppression([base, far], seed=1)["pymatching"]
+    fit = suppression([*base.counts(), *far.counts()], seed=1)["pymatching"]
     assert isinstance(fit, LambdaFit)
     rates = [one.scores[0].per_round[0] for one in (base, far)]
     assert fit.value == pytest.approx(rates[0] / rates[1], rel=0.02)
-    alone = suppression([base], seed=1)["pymatching"]
+    alone = suppression(base.counts(), seed=1)["pymatching"]
     assert isinstance(alone, str)
     assert "distance" in alone
 

@@ -17,7 +17,7 @@ from calib.from_backend import fake_backend
 from calib.snapshot import Operation, Snapshot
 from decoders.codes import memory_circuit
 from decoders.deploy.device_noise import AS_REPORTED, DeviceNoise
-from decoders.deploy.embeddings import added_gates, embeddings, largest_distance
+from decoders.deploy.embeddings import embeddings, largest_distance
 from decoders.deploy.first_order import FirstOrder
 from decoders.deploy.isa import Compiler
 from decoders.deploy.lower import Lowered, lower
@@ -125,6 +125,10 @@ def test_where_nothing_fits_it_is_said_what_does(torino: Snapshot):
     lowered = lower(memory_circuit("rotated-surface", distance=3, rounds=2))
     with pytest.raises(ValueError, match=r"fake_torino has no place for 17 qubits.*24 couplings"):
         embeddings(lowered.pairs, 17, torino)
+    with pytest.raises(ValueError, match=r"fits, of distances to 5: repetition:5, heavy-hex-nat"):
+        embeddings(lowered.pairs, 17, torino)
+    with pytest.raises(ValueError, match=r"8 of its qubits work\. Choose a smaller distance"):
+        embeddings(lowered.pairs, 17, chip(8, line(8)))
     assert largest_distance("repetition", chip(8, line(8))) == 4  # 2 d - 1 qubits
     assert largest_distance("rotated-surface", chip(3, line(3))) is None
     with pytest.raises(ValueError, match="most must be at least 1"):
@@ -134,8 +138,9 @@ def test_where_nothing_fits_it_is_said_what_does(torino: Snapshot):
 def test_swaps_are_counted():
     compiler = Compiler(target_of("fake_torino"))
     ring = lower(stim.Circuit("CZ 0 1 1 2 2 0\nM 0 1 2"))  # a triangle, and there is none
-    assert added_gates(repetition(3), compiler) == 0
-    assert added_gates(ring, compiler) == 3  # one swap
+    for lowered, added in ((repetition(3), 0), (ring, 3)):  # one swap
+        routed = compiler.routed(lowered)
+        assert routed.num_nonlocal_gates() - lowered.circuit.num_nonlocal_gates() == added
 
 
 def test_failures_are_those_of_the_majority_vote():

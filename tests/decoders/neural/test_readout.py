@@ -52,54 +52,54 @@ REPETITION = str(stim.Circuit.generated(
     before_measure_flip_probability=0.05,
 ))  # fmt: skip
 CIRCUITS = {"feedback": FEEDBACK, "products": PRODUCTS, "repetition": REPETITION}
+MEASUREMENTS = """
+QUBIT_COORDS(1, 2) 0
+R 0 1
+REPEAT 3 {
+    M !0 1
+    MR[note](0.2) 0
+    REPEAT 2 {
+        MRX(0.2) 1
+        X_ERROR(0.01) 0
+    }
+    DETECTOR(1, 2, 0) rec[-1]
+}
+MY 0
+MRY 1
+MX 0
+MPP(0.2) X0*!Z1 Y0
+MZZ 0 1
+MPAD 0
+HERALDED_ERASE(0.3) 0
+OBSERVABLE_INCLUDE(0) rec[-1]
+"""
+MEASUREMENTS_READ = """
+QUBIT_COORDS(1, 2) 0
+R 0 1
+REPEAT 3 {
+    M(0.1) !0 1
+    MR[note](0.26) 0
+    REPEAT 2 {
+        MRX(0.26) 1
+        X_ERROR(0.01) 0
+    }
+    DETECTOR(1, 2, 0) rec[-1]
+}
+MY(0.1) 0
+MRY(0.1) 1
+MX(0.1) 0
+MPP(0.26) X0*!Z1 Y0
+MZZ(0.1) 0 1
+MPAD 0
+HERALDED_ERASE(0.3) 0
+OBSERVABLE_INCLUDE(0) rec[-1]
+"""
 
 
 def test_outcomes_flip_by_readout_beside_their_own_flips() -> None:
     """By 1/10, and where they flipped by 1/5 before, by 1/5 * 9/10 + 4/5 * 1/10 = 0.26."""
-    given = stim.Circuit("""
-        QUBIT_COORDS(1, 2) 0
-        R 0 1
-        REPEAT 3 {
-            M !0 1
-            MR[note](0.2) 0
-            REPEAT 2 {
-                MRX(0.2) 1
-                X_ERROR(0.01) 0
-            }
-            DETECTOR(1, 2, 0) rec[-1]
-        }
-        MY 0
-        MRY 1
-        MX 0
-        MPP(0.2) X0*!Z1 Y0
-        MZZ 0 1
-        MPAD 0
-        HERALDED_ERASE(0.3) 0
-        OBSERVABLE_INCLUDE(0) rec[-1]
-    """)
-    expected = stim.Circuit("""
-        QUBIT_COORDS(1, 2) 0
-        R 0 1
-        REPEAT 3 {
-            M(0.1) !0 1
-            MR[note](0.26) 0
-            REPEAT 2 {
-                MRX(0.26) 1
-                X_ERROR(0.01) 0
-            }
-            DETECTOR(1, 2, 0) rec[-1]
-        }
-        MY(0.1) 0
-        MRY(0.1) 1
-        MX(0.1) 0
-        MPP(0.26) X0*!Z1 Y0
-        MZZ(0.1) 0 1
-        MPAD 0
-        HERALDED_ERASE(0.3) 0
-        OBSERVABLE_INCLUDE(0) rec[-1]
-    """)
-    found = Readout(separation=TENTH).hard(given)
-    assert found.approx_equals(expected, atol=1e-9)
+    found = Readout(separation=TENTH).hard(stim.Circuit(MEASUREMENTS))
+    assert found.approx_equals(stim.Circuit(MEASUREMENTS_READ), atol=1e-9)
     assert str(found).count("[note]") == 1
 
 

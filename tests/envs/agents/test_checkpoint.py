@@ -155,13 +155,9 @@ class Killed(BaseException):
     """Not an Exception: nothing may catch it."""
 
 
-def test_a_save_that_is_killed_leaves_one_checkpoint_whole(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = config_of("ppo")
-    models = [model_of(config, seed) for seed in (1, 2)]
-    whole = [model.get_parameters() for model in models]
-    left, calls = 0, 0
+def save_killed_after(left: int, patches: pytest.MonkeyPatch, *saved: Any) -> bool:
+    """Saves until so many calls have reached the disk; whether that was all of them."""
+    calls = 0
 
     def counted(call: Any, half: bool = False) -> Any:
         def wrapped(*arguments: Any, **settings: Any) -> Any:
@@ -178,22 +174,29 @@ def test_a_save_that_is_killed_leaves_one_checkpoint_whole(
     class Writing(io.FileIO):
         write = counted(io.FileIO.write, half=True)
 
+    with patches.context() as patch:
+        for name in ("replace", "fsync"):
+            patch.setattr(checkpoint.os, name, counted(getattr(checkpoint.os, name)))
+        patch.setattr(pathlib.Path, "unlink", counted(pathlib.Path.unlink))
+        patch.setattr(pathlib.Path, "open", lambda path, mode: Writing(path, mode[:1]))
+        try:
+            save(*saved)
+        except Killed:
+            return False
+    return True
+
+
+def test_a_save_that_is_killed_leaves_one_checkpoint_whole(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of("ppo")
+    models = [model_of(config, seed) for seed in (1, 2)]
+    whole = [model.get_parameters() for model in models]
     found, done = [], False
     for left in range(100):
-        folder, calls = tmp_path / str(left), -1000  # the first save is not disturbed
+        folder = tmp_path / str(left)
         save(folder, config, models[0], record_of(models[0]))
-        calls = 0
-        with monkeypatch.context() as patch:
-            for name in ("replace", "fsync"):
-                patch.setattr(checkpoint.os, name, counted(getattr(checkpoint.os, name)))
-            patch.setattr(pathlib.Path, "unlink", counted(pathlib.Path.unlink))
-            patch.setattr(pathlib.Path, "open", lambda path, mode: Writing(path, mode[:1]))
-            try:
-                save(folder, config, models[1], record_of(models[1]))
-            except Killed:
-                done = False
-            else:
-                done = True
+        done = save_killed_after(left, monkeypatch, folder, config, models[1], record_of(models[1]))
         kept = load(folder)
         other = model_of(config, seed=3, learnt=0)
         kept.restore(other)
