@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -198,6 +199,19 @@ def resume(device: Device, history: History, run: str) -> None:
     device.advance(history.device_time_s(name) or 0.0)
     values = history.values(name)
     device.controls.apply([Update(knob, value, None, "") for knob, value in values.items()])
+
+
+def as_left(config: DeviceConfig, path: pathlib.Path) -> Device:
+    """A device as its history leaves it: the settings in force, the clock of then."""
+    device = Device(config)
+    with History(path, access="read") as history:
+        if not is_known(config, history):
+            raise ValueError(
+                f"{path} does not know the device {history_name(config)}: expected one of "
+                f"{', '.join(history.devices()) or 'none'}; `syndrift calibrate` brings it up"
+            )
+        resume(device, history, run="")
+    return device
 
 
 def remember(routine: Routine, history: History, name: str) -> None:

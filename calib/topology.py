@@ -113,6 +113,9 @@ class Couplings(_Topology):
     kind: Literal["couplings"] = Field(default="couplings", description="selects a list of pairs")
     qubits: int = Field(ge=1, description="number of qubits")
     pairs: tuple[tuple[int, int], ...] = Field(description="coupled qubits, as in [[0, 1], [1, 2]]")
+    places: tuple[tuple[float, float], ...] | None = Field(
+        default=None, description="where each qubit lies, for pictures: (x, y); else on a circle"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Couplings:
@@ -121,14 +124,18 @@ class Couplings(_Topology):
                 raise ValueError(
                     f"pairs: expected two different qubits below {self.qubits}, got {a} and {b}"
                 )
+        if self.places is not None and len(self.places) != self.qubits:
+            raise ValueError(
+                f"places: expected one for each of {self.qubits} qubits, got {len(self.places)}"
+            )
         return self
 
     def graph(self) -> Graph:
-        """Return the couplings; the qubits are placed on a circle."""
+        """Return the couplings; qubits whose places are not given are placed on a circle."""
         pairs = sorted({(min(pair), max(pair)) for pair in self.pairs})
         turn = 2 * math.pi / self.qubits
-        places = tuple((math.cos(turn * q), math.sin(turn * q)) for q in range(self.qubits))
-        return Graph(self.qubits, tuple(pairs), places)
+        circle = tuple((math.cos(turn * q), math.sin(turn * q)) for q in range(self.qubits))
+        return Graph(self.qubits, tuple(pairs), self.places or circle)
 
 
 AnyTopology = Annotated[Line | Square | HeavyHex | Couplings, Field(discriminator="kind")]

@@ -48,7 +48,12 @@ def _check_decoder(circuit: stim.Circuit) -> None:
 def open_steered(config: SteerConfig, folder: pathlib.Path) -> None:
     """Begins or goes on with this run; refuses a folder that holds another."""
     recipes = (config.steerer, *config.rivals.values())
-    files = [config.environment.memory.circuit, *(getattr(one, "weights", None) for one in recipes)]
+    environment = config.environment
+    files = [
+        environment.memory.circuit,
+        getattr(environment.plant, "history", None),
+        *(getattr(one, "weights", None) for one in recipes),
+    ]
     inputs = [file for file in files if file is not None]
     run_folder.open_run(folder, "steer", config, may_change=MAY_CHANGE, inputs=inputs)
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from calib import channels as ch
+from calib.controls import Controls
 from calib.decoherence import Decoherence
 from calib.judge import ideal_transfer
 from calib.pair import (
@@ -69,6 +70,10 @@ class GateKind(ABC):
     @abstractmethod
     def textbook(self, truth: Truth) -> Array:
         """Knobs near the best ones for this physics, [G, P]."""
+
+    @abstractmethod
+    def in_force(self, controls: Controls) -> Array:
+        """The knobs as they are set on a device, [G, P]."""
 
     @abstractmethod
     def block(self, at: Moment, knobs: Tensor) -> Tensor:
@@ -158,6 +163,11 @@ class Hadamards(GateKind):
         )
         return np.stack([self._of(truth, "frequency_ghz").numpy(), heights.numpy()], axis=1)
 
+    def in_force(self, controls: Controls) -> Array:
+        """The drives' frequencies, and the heights of the SX pulses."""
+        return np.array([[controls.of("frequency_ghz", qubit), controls.of("sx.amplitude", qubit)]
+                         for (qubit,) in self.gates])  # fmt: skip
+
     def block(self, at: Moment, knobs: Tensor) -> Tensor:
         """The SX on levels 0 and 1, [B, G, 2, 2]."""
         samples, motion = self._played(at, knobs)
@@ -214,6 +224,11 @@ class CZs(GateKind):
         turned = local_phases_rad(coupler_unitary(pair, CouplerPulse(best[0], best[1])))
         phases = [-angle for angle in turned]
         return torch.stack([*phases, best[1], best[0]], dim=1).numpy()
+
+    def in_force(self, controls: Controls) -> Array:
+        """The couplers' pulses, and the virtual Zs after them."""
+        return np.array([[controls.of(f"cz.{knob}", *pair) for knob in self.knobs]
+                         for pair in self.oriented])  # fmt: skip
 
     def block(self, at: Moment, knobs: Tensor) -> Tensor:
         """The CZ on |00⟩, |01⟩, |10⟩ and |11⟩, [B, G, 4, 4]."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import stim
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from calib.campaign import as_left
+from calib.device import Device
 from calib.device_config import DeviceConfig, PairPhysics, QubitPhysics
 from calib.drift import Drift, Trajectory
 from calib.pulses import Envelope
@@ -64,6 +67,39 @@ class PulseRecipe(BaseModel):
         "doubles every gate's error, with signs at random"
     )  # fmt: skip
 
+    device: DeviceConfig | None = Field(
+        default=None, description="this very device, not one that is drawn: the [device] of "
+        "`syndrift calibrate`; its physics, timing, drift and settings take the place of `qubit`, "
+        "`pair`, `envelope`, `sx_ns`, `start_off` and the environment's drift"
+    )  # fmt: skip
+    history: pathlib.Path | None = Field(
+        default=None, description="the calibration history of that device, whose settings in force "
+        "are where the controls begin; without it, where the device itself begins"
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _check_device(self) -> PulseRecipe:
+        if self.device is None:
+            if self.history is not None:
+                raise ValueError("history is of a device: expected device, too")
+            return self
+        own = {"qubit", "pair", "envelope", "sx_ns", "start_off"} & self.model_fields_set
+        if own:
+            raise ValueError(f"{', '.join(sorted(own))}: the device says it: expected device alone")
+        if self.device.entangler != "cz":
+            raise ValueError(f"device.entangler: expected cz, got {self.device.entangler}")
+        return self
+
+    def on_device(self) -> PulseRecipe:
+        """The recipe with what its device says, if it has one."""
+        one = self.device
+        if one is None:
+            return self
+        told = {"qubit": one.qubit, "pair": one.pair, "envelope": one.envelope,
+                "sx_ns": one.timing.one_qubit_ns, "readout_ns": one.timing.readout_ns,
+                "reset_ns": one.timing.reset_ns}  # fmt: skip
+        return self.model_copy(update=told)
+
     def family(self, circuit: stim.Circuit, drifts: Sequence[Drift]) -> DeviceConfig:
         """The devices with the qubits and couplings that this circuit plays on."""
         pairs = {(min(pair), max(pair)) for one in instructions_in(circuit) if one.name == "CZ"
@@ -81,6 +117,8 @@ class PulseRecipe(BaseModel):
             )
         native = in_cz(memory.noiseless())
         _refuse_others(native)
+        if self.device is not None:
+            native = _renumbered(native)
         qubit, cz_ns = self.qubit, 1e3 / (np.sqrt(8) * self.pair.coupling_mhz.mean)
         rest = Relaxation(t1_us=qubit.t1_us.mean, t2_us=min(qubit.t2_us.mean, 2 * qubit.t1_us.mean))
         return Heterogeneous(
@@ -131,6 +169,10 @@ class Pulses:
     """
 
     def __init__(self, recipe: PulseRecipe, memory: MemoryRecipe, drifts: Sequence[Drift]) -> None:
+        if recipe.device is not None and drifts:
+            raise ValueError("drift: with plant.device it is that device which drifts, by its own "
+                             "drift: expected none, leave it out")  # fmt: skip
+        recipe = recipe.on_device()
         self._recipe, self._drifts = recipe, drifts
         self._blank = recipe.circuit(memory)
         self._found = ChannelRates.of(self._blank)
@@ -140,7 +182,8 @@ class Pulses:
         )
         at = Moment(self._truth, self._truth)
         self._sets = tuple(_set_up(kind, at) for kind in self._kinds(oriented))
-        self._drift: Trajectory | None = None
+        self._frames = self._truth  # in which the controls were set up
+        self._physics: Callable[[float], Truth] | None = None  # at a time, where it drifts
         self._latest: tuple[float, Array] | None = None
         self._known: dict[Any, tuple[Array, Array]] = {}
         self.groups = self._found.groups
@@ -154,11 +197,13 @@ class Pulses:
         self.circuit = self.noisy(np.zeros(len(self.controls)), 0.0)
 
     def drawn(self, seed: int) -> Pulses:
-        """The same circuit on another device, with a drift of its own."""
+        """The same circuit on another device with its own drift, or on that of the recipe."""
+        if self._recipe.device is not None:
+            return self._on(_begun(self._recipe.device, self._recipe.history))
         found, config, recipe = copy.copy(self), self._family, self._recipe
         rng = np.random.default_rng([seed, _DRAWN])
         found._truth, oriented = draw_truth(config, rng)
-        found._latest, found._known = None, {}
+        found._latest, found._known, found._frames = None, {}, found._truth
         at = Moment(found._truth, found._truth)
         sets = [_sized_as(_set_up(kind, at), mean, recipe.compensation == "own")
                 for kind, mean in zip(self._kinds(oriented), self._sets, strict=True)]  # fmt: skip
@@ -169,7 +214,30 @@ class Pulses:
             qubits = [(qubit,) for qubit in range(graph.qubits)]
             targets: dict[str, Sequence[Gate]] = dict.fromkeys(_OF_QUBITS, qubits)
             targets |= dict.fromkeys(_OF_PAIRS, graph.pairs)
-            found._drift = Trajectory(self._drifts, targets, own)
+            drift, truth = Trajectory(self._drifts, targets, own), found._truth
+            found._physics = lambda time_s: truth.drifted(drift.at(time_s))
+        return found
+
+    def _on(self, device: Device) -> Pulses:
+        """The same circuit on this device: settings of 0 are those in force on it now."""
+        found, begin_s = copy.copy(self), device.time_s
+        _check_couplings(device, self._family)
+        found._truth, found._latest, found._known = device.truth(), None, {}
+        found._frames = _frames(device)
+        best = Moment(found._truth, found._truth)
+        is_own = self._recipe.compensation == "own"
+        kinds = self._kinds(device.pairs)
+        sets = [_sized_as(_set_up(kind, best), mean, is_own)
+                for kind, mean in zip(kinds, self._sets, strict=True)]  # fmt: skip
+        at = Moment(found._truth, found._frames)
+        found._sets = tuple(
+            replace(one, zero=zero, decay=one.kind.decay(at, zero))
+            for one in sets
+            for zero in [one.kind.in_force(device.controls)]
+        )
+        if device.config.drift:
+            found._physics = lambda time_s: device.truth(begin_s + time_s)
+            found._drifts = device.config.drift
         return found
 
     def rates(self, settings: Array, time_s: float) -> Array:
@@ -224,15 +292,16 @@ class Pulses:
 
     def _at(self, time_s: float) -> tuple[Moment, tuple[_Set, ...]]:
         """The physics at a time, and the gates with the decoherence of then."""
-        if self._drift is None:
-            return Moment(self._truth, self._truth), self._sets
-        now, then = self._truth.drifted(self._drift.at(time_s)), self._truth
+        frames, then = self._frames, self._truth
+        if self._physics is None:
+            return Moment(then, frames), self._sets
+        now = self._physics(time_s)
         if not any(set(SURROUNDINGS) & set(one.parameters) for one in self._drifts):
-            return Moment(now, then), self._sets
+            return Moment(now, frames), self._sets
         aged = Truth({**then.qubit, **{name: now.qubit[name] for name in SURROUNDINGS}}, then.pair)
-        sets = [replace(one, decay=one.kind.decay(Moment(aged, then), one.zero))
+        sets = [replace(one, decay=one.kind.decay(Moment(aged, frames), one.zero))
                 for one in self._sets]  # fmt: skip
-        return Moment(now, then), tuple(sets)
+        return Moment(now, frames), tuple(sets)
 
     def _split(self, settings: Array) -> list[Array]:
         sizes = [one.zero.size for one in self._sets]
@@ -277,6 +346,47 @@ def _sized_as(one: _Set, mean: _Set, is_own: bool) -> _Set:
         return replace(one, units=mean.units)
     sizes = [np.diagonal(units, axis1=1, axis2=2) for units in (mean.units, one.units)]
     return replace(one, units=one.units * (sizes[0] / sizes[1])[:, None, :])
+
+
+def _begun(config: DeviceConfig, history: pathlib.Path | None) -> Device:
+    return Device(config) if history is None else as_left(config, history)
+
+
+def _frames(device: Device) -> Truth:
+    """What the pulses in force refer to: the drives' frequencies, and DRAG as it was set."""
+    truth, qubits = device.truth(), range(device.qubits)
+    drag_ns = np.array([device.controls.of("sx.drag_ns", qubit) for qubit in qubits])
+    driven = np.array([device.controls.of("frequency_ghz", qubit) for qubit in qubits])
+    with np.errstate(divide="ignore"):  # without DRAG, as for an infinite anharmonicity
+        drawn = -0.5 / (2e-3 * np.pi * drag_ns)
+    return Truth({**truth.qubit, "frequency_ghz": driven, "anharmonicity_mhz": drawn}, truth.pair)
+
+
+def _check_couplings(device: Device, family: DeviceConfig) -> None:
+    graph = family.topology.graph()
+    coupled = tuple((min(pair), max(pair)) for pair in device.pairs)
+    if (device.qubits, coupled) != (graph.qubits, graph.pairs):
+        pairs = ", ".join(f"[{a}, {b}]" for a, b in graph.pairs)
+        raise ValueError(
+            f"plant.device has {device.qubits} qubits and {len(coupled)} couplings that are not "
+            "those of the memory, whose qubits are numbered in their order: expected topology = "
+            f'{{ kind = "couplings", qubits = {graph.qubits}, pairs = [{pairs}] }}'
+        )
+
+
+def _renumbered(circuit: stim.Circuit) -> stim.Circuit:
+    """The circuit on qubits 0, 1, 2, ... in the order of those that it uses."""
+    flat = instructions_in(circuit)
+    used = sorted({target.value for one in flat for target in one.targets_copy()
+                   if target.is_qubit_target})  # fmt: skip
+    number = {qubit: k for k, qubit in enumerate(used)}
+    found = stim.Circuit()
+    for one in circuit.flattened():
+        assert isinstance(one, stim.CircuitInstruction)  # flat: there are no blocks
+        targets = [number[target.value] if target.is_qubit_target else target
+                   for target in one.targets_copy()]  # fmt: skip
+        found.append(one.name, targets, one.gate_args_copy())
+    return found
 
 
 def _moved_off(one: _Set, start_off: float, rng: np.random.Generator) -> _Set:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import stim
 
+from calib.campaign import history_name, resume
 from calib.controls import Knob, Update
 from calib.device import Device
 from calib.device_config import DeviceConfig
 from calib.drift import Drift
+from calib.history import History
 from calib.judge import GateError, gate_errors
 from calib.processes import Ramp
 from calib.starting_point import textbook_controls
@@ -287,3 +289,71 @@ def test_controls_add_up_where_each_pair_takes_back_its_own_phases(
     alone = np.sqrt(np.diagonal(found.bends, axis1=1, axis2=2))
     shared = np.abs(found.bends / (alone[:, :, None] * alone[:, None, :]) - np.eye(4)).max()
     assert least <= shared < most
+
+
+def patch_of_two(**more: Any) -> DeviceConfig:
+    """The seven qubits of the distance-2 code, in its order, as textbooks would set them."""
+    still = {"amplitude": 0, "frequency_mhz": 0, "drag_ns": 0, "phase_rad": 0, "axis_rad": 0,
+             "duration_ns": 0}  # fmt: skip
+    pairs = PulseRecipe(device=DeviceConfig()).family(
+        PulseRecipe(device=DeviceConfig()).circuit(SMALL), []
+    )
+    table = {"seed": 3, "topology": pairs.topology.model_dump(), "start": still, **more}
+    return DeviceConfig.model_validate(table)
+
+
+def test_a_given_device_is_played_as_its_own_judge_sees_it() -> None:
+    """Off its best by half a percent and 100 kHz, and drifting: the judge is another program."""
+    config = patch_of_two(drift=[
+        {"process": {"kind": "ramp", "per_hour": 1.0}, "absolute": {"frequency_ghz": 2e-4}},
+        {"process": {"kind": "ramp", "per_hour": 1.0}, "relative": {"flux_mhz": 4e-3}},
+    ], start={"amplitude": 0.005, "frequency_mhz": 0.1, "drag_ns": 0.1, "phase_rad": 0.05,
+              "axis_rad": 0, "duration_ns": 0.1})  # fmt: skip
+    device, plant = Device(config), Pulses(PulseRecipe(device=config), SMALL, []).drawn(9)
+    still = np.zeros((1, len(plant.controls)))
+    for hours in (0.0, 1.0):
+        judged = {(one.gate, tuple(sorted(one.qubits))): 1 - one.pauli[0]
+                  for one in gate_errors(device, time_s=hours * HOUR_S)}  # fmt: skip
+        (kept,), at = plant.kept(still, hours * HOUR_S), 0
+        for gate in plant._found.gates:
+            size = 4 ** len(gate) - 1
+            error = (size - kept[at : at + size].sum()) / (size + 1)
+            at += size
+            # The judge's frames are those of SX, whose axis DRAG off its best turns a little.
+            assert error == pytest.approx(judged["sx" if size == 3 else "cz", gate], rel=0.06)
+    assert max(judged.values()) > 3 * min(judged.values())  # settings off their best were seen
+
+
+def test_a_given_device_begins_where_its_history_left_it(tmp_path: pathlib.Path) -> None:
+    config = patch_of_two()
+    file, knob = tmp_path / "calibration.sqlite", Knob("cz.amplitude", Device(config).pairs[0])
+    device = Device(config)
+    with History(file) as history:
+        resume(device, history, "run")
+        moved = Update(knob, device.controls[knob] * 1.01, None, "by hand")
+        history.record(history_name(config), [moved], run="run", device_time_s=500.0)
+    recipe = PulseRecipe(device=config, history=file)
+    plant = Pulses(recipe, SMALL, []).drawn(1)
+    before = Pulses(PulseRecipe(device=config), SMALL, []).drawn(1)
+    still = np.zeros((1, len(plant.controls)))
+    gates = [tuple(sorted(knob.qubits)) == gate for gate in plant._found.gates]
+    worse = total(plant, still) - total(before, still)
+    assert worse > 1e-3 * sum(gates) > 0  # 1 % of a CZ's amplitude is far off
+    other = PulseRecipe(device=config.model_copy(update={"name": "other"}), history=file)
+    with pytest.raises(ValueError, match="does not know the device other"):
+        Pulses(other, SMALL, []).drawn(1)
+
+
+def test_what_a_given_device_cannot_be() -> None:
+    ramp = Drift(process=Ramp(per_hour=1.0), absolute={"frequency_ghz": 1e-4})
+    with pytest.raises(ValueError, match="it is that device which drifts"):
+        Pulses(PulseRecipe(device=patch_of_two()), SMALL, [ramp])
+    line = patch_of_two(topology={"kind": "line", "qubits": 7})
+    with pytest.raises(ValueError, match=r'kind = "couplings", qubits = 7, pairs = \[\[0, '):
+        Pulses(PulseRecipe(device=line), SMALL, []).drawn(1)
+    with pytest.raises(ValueError, match="start_off: the device says it"):
+        PulseRecipe(device=patch_of_two(), start_off=1.0)
+    with pytest.raises(ValueError, match="history is of a device"):
+        PulseRecipe(history=pathlib.Path("calibration.sqlite"))
+    with pytest.raises(ValueError, match="expected cz, got ecr"):
+        PulseRecipe(device=DeviceConfig(entangler="ecr"))
