@@ -124,6 +124,7 @@ def _written(
     courses: Mapping[str, Course], config: SteerConfig, folder: pathlib.Path
 ) -> dict[str, Any]:
     """All tables, and what stands in the JSON, which is written last."""
+    from envs.agents.steerers.course import last_circuits
     from scripts.steering_tables import epoch_rows, figures, knob_rows, ler_rows
     from scripts.table import write_csv
 
@@ -131,6 +132,8 @@ def _written(
     write_csv(folder / "knobs.csv", knob_rows(courses["steerer"]))
     if config.ler:
         write_csv(folder / "ler.csv", ler_rows(courses))
+    for name, circuit in last_circuits(config, courses["steerer"]).items():
+        circuit.to_file(folder / f"circuit-{name}.stim")
     result = {
         "title": config.title, "seed": config.seed, "epochs": config.epochs,
         "simulated": True, "controls": len(courses["steerer"].controls),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import stim
 from scipy import stats
 
 from calib.history import History
@@ -30,7 +31,8 @@ from tests.scripts.steer_recipe import (
 CONFIGS = pathlib.Path(conftest.__file__).parents[1] / "configs"
 WHO = ("exploring", "steered", "untouched", "best")
 PLAIN = {"config.toml", "manifest.json", "epochs.csv", "ler.csv", "knobs.csv", "steering.json",
-         "seconds.json", "steerer.npz", "plain.npz"}  # fmt: skip
+         "seconds.json", "steerer.npz", "plain.npz", "circuit-steered.stim",
+         "circuit-untouched.stim"}  # fmt: skip
 PICTURES = {f"{name}{mode}.{form}" for name in ("epochs", "ler", "knobs")
             for mode in ("", "-dark") for form in ("png", "svg")}  # fmt: skip
 
@@ -82,6 +84,18 @@ def test_a_run_s_folder_holds_all(done: Done) -> None:
     assert [(row["steerer"], int(row["epoch"]), row["who"]) for row in rows] == [
         (name, epoch, who) for name in RIVALS for epoch in (0, 3, 7, 11, 15) for who in WHO
     ]
+
+
+def test_the_circuits_of_the_end_fire_as_the_tables_say(done: Done) -> None:
+    """The expected detections a cycle of the last epoch, by 20,000 shots: 5 standard deviations."""
+    (last,) = (row for row in rows_of(done.folder / "epochs.csv")
+               if row["steerer"] == RIVALS[0] and int(row["epoch"]) == EPOCHS - 1)  # fmt: skip
+    rounds = load(done.folder / "config.toml", SteerConfig).environment.memory.rounds
+    for who in ("steered", "untouched"):
+        circuit = stim.Circuit.from_file(done.folder / f"circuit-{who}.stim")
+        fired = circuit.compile_detector_sampler(seed=1).sample(20_000).sum(axis=1) / rounds
+        spread = fired.std() / np.sqrt(len(fired))
+        assert abs(fired.mean() - float(last[who])) < 5 * spread
 
 
 def test_figures_are_those_of_the_tables(done: Done) -> None:

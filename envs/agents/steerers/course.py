@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import numpy as np
+import stim
 from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
@@ -165,6 +166,17 @@ def steer(
     if left > 0:
         model.learn(left * config.candidates, CallbackList(parts), reset_num_timesteps=False)
     return writer.course(device.controls)
+
+
+def last_circuits(config: SteerConfig, course: Course) -> dict[str, stim.Circuit]:
+    """The memory with the noise of the last epoch whose settings were kept, as it was steered and left alone."""
+    env = AsVecEnv(SurfaceCodeSteeringVector(1, config.environment))
+    env.seed(config.seed)
+    env.reset()  # draws the device of the run anew
+    plant = env.get_attr("experiment", 0)[0].plant
+    held, epoch = course.settings[-1], (len(course.settings) - 1) * course.stride
+    time_s = float(course.times_s[epoch])
+    return {"steered": plant.noisy(held, time_s), "untouched": plant.noisy(0 * held, time_s)}
 
 
 class _Keepers(NamedTuple):
