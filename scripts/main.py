@@ -15,6 +15,7 @@ VERBS = {
     "demo": "logical error rates of the surface code, with pictures, in under two minutes",
     "evaluate": "logical error rates over a sweep of codes, noise and decoders, from a config file",
     "compare": "several decoders on the very same shots: who is better, by how much, how surely",
+    "budget": "which mechanism of noise costs how much of the logical error rate",
     "decode": "files of detection events in, predictions out, mistakes counted",
     "train": "train a neural decoder on shots of your circuit, beside matching on the same shots",
     "priors": "a device's error model, learnt from its own detection events",

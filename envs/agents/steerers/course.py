@@ -169,7 +169,7 @@ def steer(
 
 
 def last_circuits(config: SteerConfig, course: Course) -> dict[str, stim.Circuit]:
-    """The memory with the noise of the last epoch whose settings were kept, as it was steered and left alone."""
+    """The memory with the noise of the last epoch kept, as it was steered and left alone."""
     env = AsVecEnv(SurfaceCodeSteeringVector(1, config.environment))
     env.seed(config.seed)
     env.reset()  # draws the device of the run anew
