@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scripts.options import add_overrides
+from scripts.options import add_overrides, add_report, write_report
 
 if TYPE_CHECKING:
     from calib.campaign import Campaign, CampaignConfig
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the history's file (default: calibration.sqlite)")  # fmt: skip
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         print(_summary(campaign, changed, config))
         print(f"\nseed {config.device.seed}; history of {result['device']} in {path}; tables"
               f"{' and pictures' if pictures else ''} in {folder}")  # fmt: skip
+    write_report(folder, options)
     return 1 if campaign.log.failed else 0
 
 

@@ -8,6 +8,8 @@ import math
 import pathlib
 from typing import Any
 
+from scripts.options import add_report, write_report
+
 EPILOG = """\
 examples:
   syndrift compare --circuit my.stim --decoders pymatching,tesseract --shots 1e6 --seed 1
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", type=float, default=0.95, help="default: %(default)s")
     parser.add_argument("--workers", type=int, help="processes (default: all cores)")
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -95,12 +98,13 @@ def run(options: argparse.Namespace) -> int:
     (folder / "comparison.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.json:
         print(json.dumps(result))
-        return 0
-    print(table.ler_table(comparison.rows))
-    print("\n" + table.pair_table(comparison.pairs))
-    for note in comparison.notes:
-        print(f"note: {note}")
-    print(f"\nseed {config.seed}; counts and config in {folder}")
+    else:
+        print(table.ler_table(comparison.rows))
+        print("\n" + table.pair_table(comparison.pairs))
+        for note in comparison.notes:
+            print(f"note: {note}")
+        print(f"\nseed {config.seed}; counts and config in {folder}")
+    write_report(folder, options)
     return 0
 
 

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from scripts.options import add_overrides
+from scripts.options import add_overrides, add_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         metavar="FILE", help="of jobs (default: %(default)s)")  # fmt: skip
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="the results' folder")
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -243,7 +244,9 @@ def _submitted(plans: Sequence[Plan], service: Service, options: argparse.Namesp
             return _under_way(ledger, numbers, stopped, options)
         from scripts.deployment_results import decoded_together
 
-        found = decoded_together(ledger, numbers, options.out, pictures=not options.no_pictures)
+        found = decoded_together(
+            ledger, numbers, options.out, pictures=not options.no_pictures, report=options.report
+        )
     if options.json:
         results = {key: value for key, value in found.items() if key != "text"}
         plans_json = [_plan_json(one) for one in plans]

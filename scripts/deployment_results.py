@@ -25,12 +25,16 @@ def decoded_together(
     decoders: Sequence[str] = (),
     *,
     pictures: bool = True,
+    report: bool = False,
 ) -> dict[str, Any]:
     """Decodes what was fetched of several deployments, and Λ where they have several distances.
 
     Each has a folder (`folder_of`). JSON, with the `text` for the terminal.
     """
     from decoders.deploy.concluded import conclude
+    from scripts.options import REPORT
+    from scripts.page.folder import page_of
+    from scripts.page.html import write_page
     from scripts.report.deployment_pictures import draw_chip, draw_detections
 
     found, texts, results = [], list[str](), list[dict[str, Any]]()
@@ -43,11 +47,12 @@ def decoded_together(
             if not one.config.routed:
                 ideal = one.states[0].ideal
                 draw_chip((one.config, one.snapshot, one.placement, ideal), folder / "placement")
+        if report:
+            write_page(page_of(folder), folder / REPORT)
         found.append(one)
         texts.append(f"deployment {number}, {one.name}:\n\n{text(one)}\nin {folder}")
     fits = suppression_of(found)
-    if fits:
-        texts.append(suppression_text(fits, "Λ"))
+    texts += [suppression_text(fits, "Λ")] if fits else []
     return {
         "results": results,
         "lambda": {name: fit_json(one) for name, one in fits.items()},

@@ -8,6 +8,8 @@ import json
 import pathlib
 from typing import TYPE_CHECKING
 
+from scripts.options import add_report, write_report
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,30 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="override the config's seed")
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--no-pictures", action="store_true", help="write tables only")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def run(options: argparse.Namespace) -> int:
     """Evaluates, prints the table, draws the pictures."""
-    from decoders.evaluate_config import EvaluateConfig
-    from scripts.config_file import load
-
-    overrides = [*options.overrides]
-    if options.seed is not None:
-        overrides.append(f"seed={options.seed}")
-    config = load(options.config, EvaluateConfig, overrides)
-    return run_config(config, options.config.stem, options)
-
-
-def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -> int:
-    """The same for a config that is at hand already (`syndrift demo`)."""
     from decoders.evaluate import evaluate
     from decoders.rare_sweep import with_estimates
     from scripts import run_folder
     from scripts.progress import progress_bar
     from scripts.sweep_results import RARE, TIMES, SweepResults
 
-    folder = options.out or run_folder.default_folder(stem, config, may_change=_MAY_CHANGE)
+    config = _config(options)
+    usual = run_folder.default_folder(options.config.stem, config, may_change=_MAY_CHANGE)
+    folder = options.out or usual
 
     def begin() -> None:
         run_folder.open_run(
@@ -87,11 +80,21 @@ def run_config(config: EvaluateConfig, stem: str, options: argparse.Namespace) -
         pictures = [] if options.no_pictures else results.draw()
     if options.json:
         print(json.dumps({**results.as_json(), "pictures": [str(path) for path in pictures]}))
-        return 0
-    print(results.as_text())
-    for path in pictures:
-        print(f"  {path}")
+    else:
+        print(results.as_text())
+        for path in pictures:
+            print(f"  {path}")
+    write_report(folder, options)
     return 0
+
+
+def _config(options: argparse.Namespace) -> EvaluateConfig:
+    """The recipe, with what the options say in place of its own."""
+    from decoders.evaluate_config import EvaluateConfig
+    from scripts.config_file import load
+
+    seed = [] if options.seed is None else [f"seed={options.seed}"]
+    return load(options.config, EvaluateConfig, [*options.overrides, *seed])
 
 
 def _times(

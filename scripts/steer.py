@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from scripts.options import add_overrides
+from scripts.options import add_overrides, add_report, write_report
 
 if TYPE_CHECKING:
     from envs.agents.steerers.course import Course, SteerConfig
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--history", type=pathlib.Path, metavar="PATH",
                         help="a calibration history for angles of an IBM backend")  # fmt: skip
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -99,6 +100,7 @@ def _run_once(options: argparse.Namespace) -> int:
         print(_summary(courses, config, result))
         what = "tables" if options.no_pictures else "tables and pictures"
         print(f"\nseed {config.seed}; simulated; {what} in {folder}")
+    write_report(folder, options)
     return 0
 
 

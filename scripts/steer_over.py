@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from scripts.config_file import apply_override, read_table, read_value, validate
+from scripts.options import write_report
 from scripts.steering_over_tables import (
     Axis,
     Outcome,
@@ -71,6 +72,7 @@ def run_over(options: argparse.Namespace) -> int:
         seeds = seeds_text([run.config.seed for run in runs])
         what = "tables" if options.no_pictures else "tables and pictures"
         print(f"\n{seeds}; simulated; {what} in {folder}")
+    write_report(folder, options)
     return 0
 
 

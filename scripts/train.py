@@ -7,7 +7,7 @@ import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from scripts.options import add_overrides
+from scripts.options import add_overrides, add_report, write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--resume", type=pathlib.Path, metavar="RUN", help="go on with this run")
     parser.add_argument("--no-pictures", action="store_true", help="leave the picture out")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"seed {config.seed}; the decoder is {folder / DECODER}, its card beside it")
         for path in learnt:
             print(f"it is to decode with the learnt error model {path} (--dem)")
+    write_report(folder, options)
     return 0
 
 

@@ -20,7 +20,12 @@ Place = tuple[float, float]
 
 _QUBIT_PT = 11.0
 _RING_PT = (4.0, 8.5)  # how much wider than a qubit its first ring is, and each further one's step
-_STEP_IN = 0.42  # between coupled qubits
+_STEP_IN = (0.42, 0.8)  # between coupled qubits: the least, and the most on a small chip
+_MARGIN = 0.55  # around the qubits, in steps
+_MAP_IN = 6.0  # the least width, where steps are not at their most
+_WORDS_IN = 1.65  # the height of title, key, scales and caption
+_BAR_IN = 0.12
+_GATE_RAMP = "plasma"  # not the qubits' ramp: the two scales differ
 _RINGS: tuple[Any, ...] = ("-", (0, (2.2, 1.1)), (0, (1, 0.9)))
 
 
@@ -52,18 +57,29 @@ def draw_placement(
     """The map of a chip with one to three placements on it.
 
     Qubits are coloured by their readout error, couplings by the error of their gate; what does not
-    work is hollow. Writes TARGET.png and its siblings; returns their paths.
+    work is hollow or dotted. Writes TARGET.png and its siblings; returns their paths.
     """
     if not 1 <= len(chosen) <= len(_RINGS):
         raise ValueError(f"expected one to {len(_RINGS)} placements to draw, got {len(chosen)}")
     couplings = all_couplings(snapshot)
     places = chip_places(snapshot.num_qubits, couplings)
-    worse = "hollow and dotted: reported as not working; numbers: the qubits chosen"
-    labels = Labels(title, f"{worse[0].upper()}{worse[1:]}. {origin}")
-    wide, high = (max(at) - min(at) for at in zip(*places, strict=True))
-    size_in = (max(7.0, _STEP_IN * wide + 2.0), max(3.6, _STEP_IN * high + 1.9))
+    labels = Labels(title, f"{caption(snapshot)} {origin}")
+    wide, high = (max(at) - min(at) + 2 * _MARGIN for at in zip(*places, strict=True))
+    step_in = min(max(_STEP_IN[0], _MAP_IN / wide), _STEP_IN[1])
+    size_in = (max(_MAP_IN, step_in * wide) + 0.2, step_in * high + _WORDS_IN)
     return save(lambda figure, palette: _paint(snapshot, chosen, places, figure, palette),
                 target, labels, list(_rows(snapshot, chosen, places)), size_in)  # fmt: skip
+
+
+def caption(snapshot: Snapshot) -> str:
+    """What numbers are, and how that looks which does not work, if there is any."""
+    broken = []
+    if not all(map(snapshot.works, range(snapshot.num_qubits))):
+        broken.append("hollow")
+    if not snapshot.couplings.issuperset(all_couplings(snapshot)):
+        broken.append("dotted")
+    said = f" {' and '.join(broken).capitalize()}: reported as not working." if broken else ""
+    return f"Numbers: the qubits chosen.{said}"
 
 
 def all_couplings(snapshot: Snapshot) -> list[Pair]:
@@ -147,9 +163,11 @@ def _paint(
     figure: Figure,
     palette: Palette,
 ) -> None:
-    axes = figure.add_subplot()
+    xs, ys = zip(*places, strict=True)
+    high = max(ys) - min(ys) + 2 * _MARGIN
+    grid = figure.add_gridspec(2, 2, height_ratios=[high * _STEP_IN[0], _BAR_IN])
+    axes = figure.add_subplot(grid[0, :])
     axes.set_aspect("equal")
-    axes.invert_yaxis()
     axes.axis("off")
     for seat in reversed(range(len(chosen))):  # the first on top
         _draw_rings(axes, chosen[seat], seat, places, palette)
@@ -160,13 +178,13 @@ def _paint(
         ink = _ink_on(readouts.to_rgba(error)) if error is not None else palette.ink
         axes.annotate(str(qubit), places[qubit], ha="center", va="center", fontsize=5.2,
                       color=ink, zorder=6)  # fmt: skip
-    xs, ys = zip(*places, strict=True)
-    axes.set_xlim(min(xs) - 0.8, max(xs) + 0.8)
-    axes.set_ylim(max(ys) + 0.8, min(ys) - 0.8)
-    for shades, words in ((readouts, "readout error"), (gates, f"{snapshot.entangler} error")):
-        bar = figure.colorbar(shades, ax=axes, shrink=0.8, pad=0.01, aspect=28, label=words)
-        bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-        _label_percent(bar)
+    axes.set_xlim(min(xs) - _MARGIN, max(xs) + _MARGIN)
+    axes.set_ylim(max(ys) + _MARGIN, min(ys) - _MARGIN)
+    for column, shades, words in (
+        (0, readouts, "discs: readout error of the qubit"),
+        (1, gates, f"lines: error of the {snapshot.entangler} gate"),
+    ):
+        _draw_scale(figure, figure.add_subplot(grid[1, column]), shades, words)
     _draw_key(axes, chosen, palette)
 
 
@@ -200,7 +218,8 @@ def _draw_couplings(
     """Lines in the colours of their gates' errors."""
     couplings = all_couplings(snapshot)
     errors = {pair: snapshot.operation(snapshot.entangler, pair).error for pair in couplings}
-    shades = _shades([errors[pair] for pair in snapshot.couplings], palette)
+    known = [errors[pair] for pair in snapshot.couplings]
+    shades = _shades(known, (_GATE_RAMP, *palette.ramp[1:]))
     for pair in couplings:
         ends: Any = zip(*(places[qubit] for qubit in pair), strict=True)
         if pair in snapshot.couplings:
@@ -214,7 +233,8 @@ def _draw_qubits(axes: Axes, snapshot: Snapshot, places: Sequence[Place], palett
     """Discs in the colours of their readout errors."""
     errors = [_readout(snapshot, qubit) for qubit in range(snapshot.num_qubits)]
     works = [snapshot.works(qubit) for qubit in range(snapshot.num_qubits)]
-    shades = _shades([one for one, ok in zip(errors, works, strict=True) if ok], palette)
+    known = [one for one, ok in zip(errors, works, strict=True) if ok]
+    shades = _shades(known, palette.ramp)
     for place, error, ok in zip(places, errors, works, strict=True):
         face = shades.to_rgba(error or 0.0) if ok else palette.background
         axes.plot([place[0]], [place[1]], marker="o", markersize=_QUBIT_PT, markerfacecolor=face,
@@ -223,22 +243,26 @@ def _draw_qubits(axes: Axes, snapshot: Snapshot, places: Sequence[Place], palett
     return shades
 
 
-def _shades(errors: Sequence[float | None], palette: Palette) -> Any:
-    """Colours of errors, on a logarithmic scale; dark, or light, is bad as the palette has it."""
+def _shades(errors: Sequence[float | None], ramp: tuple[str, float, float]) -> Any:
+    """Colours of errors, on a logarithmic scale: a colormap's, from its first end to its last."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
     known = [error for error in errors if error] or [1e-3, 1e-1]
     low, high = min(known), max(known)
-    name, first, last = palette.ramp
+    name, first, last = ramp
     steps = [colormaps[name](first + (last - first) * k / 255) for k in range(256)]
     scale = LogNorm(low, high if high > low else 2 * low, clip=True)
     return ScalarMappable(scale, LinearSegmentedColormap.from_list("errors", steps))
 
 
-def _label_percent(bar: Any) -> None:
-    low, high = bar.mappable.get_clim()
+def _draw_scale(figure: Figure, axes: Axes, shades: Any, words: str) -> None:
+    """A colour bar with its title above, and errors in per cent."""
+    bar = figure.colorbar(shades, cax=axes, orientation="horizontal")
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    axes.set_title(words, fontsize=8.5, loc="left")
+    low, high = shades.get_clim()
     ticks = [step * 10.0**power for power in range(-6, 1) for step in (1, 2, 5)]
     ticks = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
     bar.set_ticks(ticks, labels=[f"{100 * tick:g} %" for tick in ticks])

@@ -1,0 +1,98 @@
+"""The hidden optimum of a steered run, computed again from its recipe, and held against its tables.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scripts.page.steered_courses import SteeredRun
+from scripts.run_folder import CONFIG, kept_inputs
+
+if TYPE_CHECKING:
+    from envs.agents.steerers.course import SteerConfig
+    from envs.steered.plant import Plant
+
+_TIMES = 121  # at which the optimum is asked for
+_TIMES_OF_PULSES = 7  # each takes a second there
+_SAME = 1e-6  # of the detections a cycle at the optimum, then and now
+
+Floats = NDArray[np.float64]
+
+
+class Hidden(NamedTuple):
+    """Where the best settings [N, K] were at these epochs [N], and the controls' names."""
+
+    epochs: NDArray[np.int64]
+    optimum: Floats
+    controls: tuple[str, ...]
+
+
+class _Drawn(NamedTuple):
+    hidden: Hidden
+    best: float  # detections a cycle to be expected at the first of the epochs, at the optimum
+
+
+def hidden_of(run: SteeredRun) -> Hidden | str:
+    """The optimum at epochs that the run has done, or why it is not known.
+
+    The judge wrote down what it saw with the optimum: if the device that is made here shows
+    anything else, it is not the run's.
+    """
+    course = run.courses["steerer"]
+    text = (run.folder / CONFIG).read_text(encoding="utf-8")
+    try:
+        drawn = _drawn(run.folder, text, course.stride)
+    except (ValueError, OSError, ImportError) as why:
+        return f"the device cannot be made again: {why}"
+    hidden, then = drawn.hidden, float(course.expected[drawn.hidden.epochs[0], 3])
+    if abs(drawn.best - then) > _SAME * then:
+        return ("the device that its recipe makes here is not the one that was steered: the "
+                "simulator has changed since")  # fmt: skip
+    done = hidden.epochs < course.stride * len(course.settings)
+    return Hidden(hidden.epochs[done], hidden.optimum[done], hidden.controls)
+
+
+@functools.lru_cache(maxsize=8)  # who watches a run that goes on would make its device each time
+def _drawn(folder: pathlib.Path, text: str, stride: int) -> _Drawn:
+    from envs.agents.steerers.course import SteerConfig
+    from scripts.config_file import load
+
+    del text  # it is what the cache knows the recipe by
+    config = _with_kept_files(load(folder / CONFIG, SteerConfig), folder)
+    plant = _plant(config)
+    most = _TIMES_OF_PULSES if config.environment.plant.kind == "pulses" else _TIMES
+    rows = -(-config.epochs // stride)
+    epochs = stride * np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.int64))
+    times_s = (epochs + 1) * config.environment.epoch_s  # the first epoch ends the reset's look
+    optimum = np.array([plant.optimum(float(time_s)) for time_s in times_s])
+    rates = plant.rates(optimum[:1], float(times_s[0]))
+    best = float((rates @ plant.cones.counts)[0]) / config.environment.memory.rounds
+    return _Drawn(Hidden(epochs, optimum, plant.controls), best)
+
+
+def _plant(config: SteerConfig) -> Plant:
+    """The run's own device, with its own drift."""
+    from envs.agents.vector import AsVecEnv
+    from envs.steering import SurfaceCodeSteeringVector
+
+    env = AsVecEnv(SurfaceCodeSteeringVector(1, config.environment))
+    env.seed(config.seed)
+    env.reset()  # draws the device
+    return env.get_attr("experiment", 0)[0].plant
+
+
+def _with_kept_files(config: SteerConfig, folder: pathlib.Path) -> SteerConfig:
+    """With the copies that the folder keeps of a circuit and of a calibration history."""
+    environment = config.environment
+    given: list[tuple[str, Any, str]] = [("memory", environment.memory, "circuit"),
+                                         ("plant", environment.plant, "history")]  # fmt: skip
+    known = [one for one in given if getattr(one[1], one[2], None) is not None]
+    files = kept_inputs(folder, [getattr(recipe, key) for _, recipe, key in known])
+    update = {name: recipe.model_copy(update={key: file})
+              for (name, recipe, key), file in zip(known, files, strict=True)}  # fmt: skip
+    return config.model_copy(update={"environment": environment.model_copy(update=update)})
