@@ -200,7 +200,7 @@ def _write_plans(plans: Sequence[Plan], folder: pathlib.Path, *, pictures: bool)
         place.mkdir(exist_ok=True)
         for state in one.variants:
             state.decoded.to_file(place / f"predicted-{state.name}.stim")
-        if pictures and not one.config.routed:
+        if pictures:
             ideal = one.variants[0].lowered.ideal
             draw_chip((one.config, one.snapshot, one.placement, ideal), place / "placement")
 

@@ -44,9 +44,8 @@ def decoded_together(
         results.append({"deployment": number, "out": str(folder), **_written(one, folder)})
         if pictures:
             draw_detections(one, folder / "detections")
-            if not one.config.routed:
-                ideal = one.states[0].ideal
-                draw_chip((one.config, one.snapshot, one.placement, ideal), folder / "placement")
+            where = (one.config, one.snapshot, one.placement, one.states[0].ideal)
+            draw_chip(where, folder / "placement")
         if report:
             write_page(page_of(folder), folder / REPORT)
         found.append(one)

@@ -32,8 +32,11 @@ def distance_of(text: str) -> int:
 
 
 def rounds_in(circuit: stim.Circuit) -> int:
-    """The rounds of a memory by its detectors' last coordinates, the times; 1 if they have none."""
-    times = {at[-1] for at in circuit.get_detector_coordinates().values() if at}
+    """The rounds of a memory by its detectors' times: their third coordinate, or the last of fewer.
+
+    1 if they have none.
+    """
+    times = {at[:3][-1] for at in circuit.get_detector_coordinates().values() if at}
     return max(1, len(times) - 1)
 
 

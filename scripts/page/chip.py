@@ -31,23 +31,31 @@ def chip_section(folder: pathlib.Path, detectors: Detectors, chosen: Sequence[in
     title = "The chip"
     if not (folder / _FILE).is_file():
         return Section(title, [
-            f"There is no {_FILE}, which has the places of the qubits: none is written with "
-            "--no-pictures, nor of a circuit with swaps."
+            f"There is no {_FILE}, which has the places of the qubits: it is written with the "
+            "pictures."
         ])  # fmt: skip
     chip = _read(folder / _FILE)
     measured, excess = fractions_by_qubit(detectors, len(chip.places))
     layers = [
         Layer("readout error", _of_errors("readout error"), qubits=chip.readout),
         Layer(f"{chip.gate} error", _of_errors(f"{chip.gate} error"), couplings=chip.gates),
-        Layer("detection fraction", Axis("detection fraction", format="percent"), qubits=measured),
-        Layer("measured less predicted",
-              Axis("detection fraction, measured − predicted", format="percent"), qubits=excess),
-    ]  # fmt: skip
+    ]
+    fired = (
+        "Which qubits read which check is known of memories without swaps alone: detection "
+        "fractions are not shown here."
+    )
+    if detectors.are_placed:
+        layers += [
+            Layer("detection fraction", Axis("detection fraction", format="percent"), measured),
+            Layer("measured less predicted",
+                  Axis("detection fraction, measured − predicted", format="percent"), excess),
+        ]  # fmt: skip
+        fired = (f"Detection fractions of {detectors.shots:,} shots stand at the qubit that reads "
+                 "the check, as the mean over its rounds.")  # fmt: skip
     figure = Chip(
         "The chip, by errors and by detection fractions",
-        "Errors as the backend reported them; what it reported as not working has none. Detection "
-        f"fractions of {detectors.shots:,} shots stand at the qubit that reads the check, as the "
-        "mean over its rounds. Ringed: the qubits that were taken.",
+        "Errors as the backend reported them; what it reported as not working has none. "
+        f"{fired} Ringed: the qubits that were taken.",
         chip.places, [str(k) for k in range(len(chip.places))], chip.couplings, layers, chosen,
     )  # fmt: skip
     return Section(title, _words(chip, chosen, measured, excess), [figure])

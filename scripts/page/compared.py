@@ -147,7 +147,7 @@ def _differences(found: Counted, pairs: Sequence[Pair]) -> Figure:
 
 
 def _table(found: Counted) -> Table:
-    from scripts.table import interval_text, rate, seconds
+    from scripts.table import rate, seconds
 
     columns: Mapping[str, list[Any]] = {
         "decoder": [row.decoder for row in found.rows],
@@ -155,7 +155,8 @@ def _table(found: Counted) -> Table:
         "errors": [f"{row.errors:,}" for row in found.rows],
         "declined": [f"{row.declined:,}" for row in found.rows],
         "LER a shot": [rate(row.ler) for row in found.rows],
-        "interval": [interval_text(row) for row in found.rows],
+        "at least": [rate(row.interval[0]) for row in found.rows],
+        "at most": [rate(row.interval[1]) for row in found.rows],
         "LER a round": [rate(row.per_round[0]) if row.per_round else "" for row in found.rows],
         "decode a shot": [seconds(row.seconds_per_shot) if row.seconds_per_shot else ""
                           for row in found.rows],

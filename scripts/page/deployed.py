@@ -120,22 +120,21 @@ def _bars(results: Mapping[str, Any]) -> Bars:
 
 
 def _table(results: Mapping[str, Any]) -> Table:
-    head = ["decoder", "LER", "95 %", "LER a round", "95 %", "errors", "shots", "predicted",
-            "95 % of runs", "as predicted"]  # fmt: skip
+    head = ["decoder", "LER", "95 %", "a round", "errors", "shots", "predicted", "95 % of runs",
+            "as predicted"]  # fmt: skip
     rows = []
     for name, one in results["decoders"].items():
-        a_round = one["ler_per_round"]
         told = ["–", "–", "–"]
         if one["expected"]:
             told = [rate(one["predicted"]), _range(one["expected"]),
                     "yes" if one["as_predicted"] else "no"]  # fmt: skip
-        rows.append([name, rate(one["ler"]), _range(one["interval"]), rate(a_round[0]),
-                     _range(a_round[1:]), f"{one['errors']:,}", f"{one['shots']:,}",
+        rows.append([name, rate(one["ler"]), _range(one["interval"]),
+                     rate(one["ler_per_round"][0]), f"{one['errors']:,}", f"{one['shots']:,}",
                      *told])  # fmt: skip
     return Table(
         "Decoders",
-        "Errors of all logical states together. As predicted: whether the rate lies where 95 % of "
-        "runs fall if the prediction is right.",
+        "LER: errors a shot, of all logical states together. As predicted: whether the rate lies "
+        "where 95 % of runs fall if the prediction is right.",
         head, rows,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from decoders.statistics import binomial_interval
 from scripts.page.figures import Axis, Chart, Curve, HeatMap, Section
+from scripts.report.deployment_pictures import held_by, spots_of
 
 Array = NDArray[np.float64]
 Place = tuple[float, ...]
@@ -40,9 +41,14 @@ class Detectors(NamedTuple):
         return f"{self.check(self.places[detector])}, round {self.times[detector]:g}"
 
     def check(self, place: Place) -> str:
-        """A check's place, and the device's qubits that read it."""
-        qubits = " ".join(str(one) for one in self.qubits[place])
-        return f"({', '.join(f'{x:g}' for x in place)})" + (f" on {qubits}" if qubits else "")
+        """The device's qubits that read a check, if they are known, then its place."""
+        at, qubits = ", ".join(f"{x:g}" for x in place), "+".join(map(str, self.qubits[place]))
+        return f"{qubits} ({at})" if qubits else at
+
+    @property
+    def are_placed(self) -> bool:
+        """Whether it is known which qubits read the checks."""
+        return any(self.qubits.values())
 
     @property
     def checks(self) -> list[Place]:
@@ -57,16 +63,20 @@ class Detectors(NamedTuple):
 
 def detectors_in(folder: pathlib.Path, results: Mapping[str, Any]) -> Detectors:
     """Of a deployment's results; ValueError if its circuit is missing, or another one's."""
-    circuit = stim.Circuit.from_file(state_files(folder, "circuit.stim")[0])
+    circuit, ideal = (
+        stim.Circuit.from_file(state_files(folder, name)[0])
+        for name in ("circuit.stim", "circuit_ideal.stim")
+    )
     fractions = results["detection_fraction"]
     measured = np.array(fractions["by_detector"], dtype=float)
     if len(measured) != circuit.num_detectors:
         raise ValueError(f"{folder}: expected {circuit.num_detectors} detection fractions, as many "
                          f"as its circuit has detectors, got {len(measured)}: decode the "
                          "deployment again")  # fmt: skip
-    places, times = spots_of(circuit)
+    spots = spots_of(ideal)
     return Detectors(
-        places, times, check_qubits(circuit), sum(results["shots"].values()),
+        [place for place, _ in spots], [time for _, time in spots],
+        check_qubits(ideal, circuit, results["placement"]), sum(results["shots"].values()),
         measured, np.array(fractions["predicted_by_detector"], dtype=float),
     )  # fmt: skip
 
@@ -81,32 +91,32 @@ def state_files(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
     return paths
 
 
-def spots_of(circuit: stim.Circuit) -> tuple[list[Place], list[float]]:
-    """Place and time of each detector: the third coordinate is the time, or the last of fewer.
+def check_qubits(
+    ideal: stim.Circuit, recorded: stim.Circuit, placement: Sequence[int]
+) -> dict[Place, tuple[int, ...]]:
+    """The device's qubits that read the check at each place, as `held_by` has them in the code.
 
-    One without coordinates is a place of its own.
+    Entry k of `placement` is the device's qubit for the circuit's k-th; `recorded` is the circuit
+    with the device's numbers. None is known where that disagrees, as when swaps move qubits, or
+    where the circuit is no memory.
     """
-    coordinates = circuit.get_detector_coordinates()
-    places, times = list[Place](), list[float]()
-    for number in range(circuit.num_detectors):
-        found = coordinates.get(number) or [float(number), 0.0]
-        at = min(len(found), 3) - 1
-        places.append((*found[:at], *found[at + 1 :]))
-        times.append(found[at])
-    return places, times
+    from decoders.deploy.lower import lower
+
+    taken = lower(ideal).qubits
+    device = dict(zip(taken, placement, strict=False))
+    found: dict[Place, tuple[int, ...]] = {}
+    is_known = len(taken) == len(placement)
+    for (place, _), held, compared in zip(
+        spots_of(ideal), held_by(ideal), _compared(recorded), strict=True
+    ):
+        if place not in found:  # later detectors may hold what other checks corrected
+            found[place] = tuple(sorted(device.get(qubit, -1) for qubit in held.qubits))
+            is_known &= bool(found[place]) and compared.issuperset(found[place])
+    return found if is_known else dict.fromkeys(found, ())
 
 
-def check_qubits(circuit: stim.Circuit) -> dict[Place, tuple[int, ...]]:
-    """The qubits that read each check: those whose records all of its detectors compare.
-
-    A deployment's circuit.stim has the device's own numbers. The last detectors compare with data
-    qubits too, which are read less often; a check that changes its qubits has none.
-
-    >>> circuit = stim.Circuit.generated("repetition_code:memory", distance=3, rounds=4)
-    >>> check_qubits(circuit)
-    {(1.0,): (1,), (3.0,): (3,)}
-    """
-    places, _ = spots_of(circuit)
+def _compared(circuit: stim.Circuit) -> list[set[int]]:
+    """The qubits whose records each detector compares."""
     qubits, detectors = list[int](), list[set[int]]()
     for one in circuit.flattened():
         assert isinstance(one, stim.CircuitInstruction)  # flat: there are no blocks
@@ -115,14 +125,7 @@ def check_qubits(circuit: stim.Circuit) -> dict[Place, tuple[int, ...]]:
         elif one.num_measurements:
             # A joint measurement is told by its first qubit.
             qubits += [group[0].value for group in one.target_groups()]
-    common: dict[Place, set[int]] = {}
-    for place, found in zip(places, detectors, strict=True):
-        common[place] = common[place] & found if place in common else found
-    read = Counter(qubits)
-    return {
-        place: tuple(sorted(one for one in some if read[one] == max(read[two] for two in some)))
-        for place, some in sorted(common.items())
-    }
+    return detectors
 
 
 def detectors_section(detectors: Detectors) -> Section:
@@ -184,6 +187,10 @@ def _maps(detectors: Detectors) -> list[HeatMap]:
     checks, rounds = thinned(detectors.checks), thinned(detectors.rounds)
     places, times = ({one: k for k, one in enumerate(some)} for some in (checks, rounds))
     left = _left_out(detectors, len(checks), len(rounds))
+    rows, row_label = " by their place in the code", "check, by its place"
+    if detectors.are_placed:
+        rows = ", named by the qubit that reads them, and by their place in the code"
+        row_label = "qubit that reads the check (its place)"
     maps = []
     for title, words, values, centred in (
         ("Detection fractions by check and round", "", detectors.measured, False),
@@ -196,10 +203,10 @@ def _maps(detectors: Detectors) -> list[HeatMap]:
             if place in places and time in times:
                 table[places[place]][times[time]] = short(value)
         maps.append(HeatMap(
-            title, f"{words}{detectors.shots:,} shots of all logical states. Rows are checks by "
-            f"their place in the code, with the qubit that reads them.{left}",
+            title, f"{words}{detectors.shots:,} shots of all logical states. Rows are checks"
+            f"{rows}.{left}",
             Axis("measured − predicted" if centred else "detection fraction", format="percent"),
-            "check", "round", [detectors.check(one) for one in checks],
+            row_label, "round", [detectors.check(one) for one in checks],
             [f"{one:g}" for one in rounds], table, centred,
         ))  # fmt: skip
     return maps

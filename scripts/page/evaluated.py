@@ -108,12 +108,13 @@ def _listed(names: Sequence[str]) -> str:
 
 def _pareto(found: Counted) -> Iterator[Any]:
     times = {id(found.rows[k]): measured for k, measured in found.times.items()}
-    for family in families(found.rows)[:_MOST_FAMILIES]:
+    groups = families(found.rows)[:_MOST_FAMILIES]
+    for family in groups:
         timed = [row for row in family.rows if id(row) in times or not found.times]
         shown = telling(timed)
         points = [time_point(row, times.get(id(row)), seed=found.seed) for row in shown]
         if points:
-            yield from pareto_charts(points, place(shown[0]))
+            yield from pareto_charts(points, place(shown[0]), is_alone=len(groups) == 1)
 
 
 def _timed_words(found: Counted) -> list[str]:
@@ -147,7 +148,7 @@ def counts_table(found: Counted) -> Table:
 
 
 def _number_columns(found: Counted) -> Mapping[str, list[str]]:
-    from scripts.table import interval_text, rate, seconds
+    from scripts.table import rate, seconds
 
     rows, timed = found.rows, [found.times.get(k) for k in range(len(found.rows))]
     return {
@@ -159,7 +160,8 @@ def _number_columns(found: Counted) -> Mapping[str, list[str]]:
         "errors": [f"{row.errors:,}" for row in rows],
         "declined": [f"{row.declined:,}" if any(r.declined for r in rows) else "" for row in rows],
         "LER a shot": [rate(row.ler) if row.shots else "" for row in rows],
-        "interval": [interval_text(row) if row.shots else "" for row in rows],
+        "at least": [rate(row.interval[0]) if row.shots else "" for row in rows],
+        "at most": [rate(row.interval[1]) if row.shots else "" for row in rows],
         "LER a round": [rate(row.per_round[0]) if row.per_round else "" for row in rows],
         "by": [row.method if any(r.estimate for r in rows) else "" for row in rows],
         "in batches": [

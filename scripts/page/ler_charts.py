@@ -23,13 +23,15 @@ _SIZES = ("distance", "rounds")
 class Sheet:
     """Rows of one chart: they differ in what is swept, `along`, in size and in decoder only.
 
-    `along` is None where they are at one point, or where several are at the same.
+    `along` is None where they are at one point, or where several are at the same. `what` is all
+    that they share; where there is one sheet alone it stands in captions, not in titles.
     """
 
-    title: str
+    what: str
     rows: tuple[Row, ...]
     along: str | None
     seed: int
+    is_alone: bool = False
 
     @property
     def has_rounds(self) -> bool:
@@ -41,21 +43,22 @@ class Sheet:
         """Of what the rate is."""
         return "round" if self.has_rounds else "shot"
 
+    def titled(self, title: str) -> str:
+        """A figure's title, by which it differs from those of other sheets."""
+        return title if self.is_alone else f"{title}: {self.what}"
+
     def point(self, row: Row) -> LerPoint:
         """A row's rate with its interval."""
         (point,) = ler_points([row], seed=self.seed, per_round=self.has_rounds)
         return point
 
-    @property
-    def points(self) -> list[LerPoint]:
-        """All rows' rates."""
-        return [self.point(row) for row in self.rows]
-
 
 def ler_figures(rows: Sequence[Row], *, seed: int) -> list[Figure]:
     """Every chart that the rows with shots have something for."""
     figures: list[Figure] = []
-    for sheet in sheets(rows, seed=seed):
+    found = sheets(rows, seed=seed)
+    for one in found:
+        sheet = dataclasses.replace(one, is_alone=len(found) == 1)
         if sheet.along is None:
             figures.append(_bars(sheet))
             continue
@@ -153,7 +156,8 @@ def _charts(sheet: Sheet) -> Iterator[Chart]:
         yield _chart(sheet, axis, along, sizes)
         return
     for name, members in sizes.items():
-        part = dataclasses.replace(sheet, title=f"{sheet.title}, {name}", rows=tuple(members))
+        what = f"{sheet.what}, {name}"
+        part = dataclasses.replace(sheet, what=what, rows=tuple(members), is_alone=False)
         yield _chart(part, axis, along, {"": members})
 
 
@@ -166,7 +170,7 @@ def _by_distance(sheet: Sheet) -> Iterator[Chart]:
     for row in sorted(sheet.rows, key=lambda row: _value(row, along) or 0.0):
         values.setdefault(f"{along} = {_value(row, along):g}", []).append(row)
     found = _chart(sheet, Axis(_NAMES["distance"]), "distance", values)
-    yield dataclasses.replace(found, title=f"By distance, {found.title}")
+    yield dataclasses.replace(found, title=sheet.titled(f"LER a {sheet.unit} by distance"))
 
 
 def _chart(sheet: Sheet, axis: Axis, along: str, colours: Mapping[str, Sequence[Row]]) -> Chart:
@@ -184,8 +188,8 @@ def _chart(sheet: Sheet, axis: Axis, along: str, colours: Mapping[str, Sequence[
                 curves.append(_filled(look, sheet, along, own))
     dashed = f"dashed: {decoders[1]}" if several and len(decoders) > 1 else ""
     return Chart(
-        title=f"LER a {sheet.unit}: {sheet.title}",
-        caption=_caption(sheet.points, dashed),
+        title=sheet.titled(f"LER a {sheet.unit} by {along}"),
+        caption=_caption(sheet, sheet.rows, dashed),
         x=axis,
         y=Axis(f"logical error rate a {sheet.unit}", "log"),
         curves=curves,
@@ -240,8 +244,8 @@ def _bars(sheet: Sheet) -> Bars:
     many = len(sources) > 1 or len({_size(row) for row in sheet.rows}) > 1
     left = len(sheet.rows) - len(shown)
     return Bars(
-        f"LER a {sheet.unit}: {sheet.title}",
-        _caption(points, f"{left} more are in the table" if left else ""),
+        sheet.titled(f"LER a {sheet.unit}"),
+        _caption(sheet, shown, f"{left} more are in the table" if left else ""),
         Axis(f"logical error rate a {sheet.unit}", low=0.0),
         [", ".join(filter(None, (row.point.source if many else "", row.decoder)))
          for row in shown],
@@ -252,10 +256,12 @@ def _bars(sheet: Sheet) -> Bars:
     )  # fmt: skip
 
 
-def _caption(points: Sequence[LerPoint], also: str) -> str:
+def _caption(sheet: Sheet, rows: Sequence[Row], also: str) -> str:
     """Where the numbers come from: shots, seed, intervals, which PyMatching it is."""
+    points = [sheet.point(row) for row in rows]
     split = any(point.method == "splitting" for point in points)
     parts = [
+        sheet.what if sheet.is_alone else "",
         f"{shots_text(points)} shots a point",
         seeds_text(points),
         f"bands and bars: {confidence_text(points)} intervals",

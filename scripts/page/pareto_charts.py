@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -19,20 +20,28 @@ ENOUGH_ERRORS = 10
 FRONT = "front: none is faster and better"
 
 
-def pareto_charts(points: Sequence[TimePoint], title: str) -> list[Chart]:
-    """Logical error rate against the time of one shot, and against that in batches."""
-    single = _chart(points, lambda point: point.median_s, f"One shot at a time: {title}",
-                    "median time of one shot a call")  # fmt: skip
-    batched = _chart(points, lambda point: point.batched_s, f"In batches: {title}",
-                     "mean time a shot in batches")  # fmt: skip
-    return [chart for chart in (single, batched) if chart]
+def pareto_charts(points: Sequence[TimePoint], where: str, *, is_alone: bool = True) -> list[Chart]:
+    """Logical error rate against the time of one shot, and against that in batches.
+
+    Where it was counted stands in the titles, or in the captions if this is the only place.
+    """
+    measured: dict[tuple[str, str], Callable[[TimePoint], float | None]] = {
+        ("One shot at a time", "median time of one shot a call"): lambda point: point.median_s,
+        ("In batches", "mean time a shot in batches"): lambda point: point.batched_s,
+    }
+    charts = []
+    for (title, label), time_of in measured.items():
+        chart = _chart(points, time_of, Axis(label, "log", "seconds"))
+        if chart and is_alone:
+            caption = "; ".join(filter(None, (where, chart.caption)))
+            charts.append(dataclasses.replace(chart, title=title, caption=caption))
+        elif chart:
+            charts.append(dataclasses.replace(chart, title=f"{title}: {where}"))
+    return charts
 
 
 def _chart(
-    points: Sequence[TimePoint],
-    time_of: Callable[[TimePoint], float | None],
-    title: str,
-    label: str,
+    points: Sequence[TimePoint], time_of: Callable[[TimePoint], float | None], axis: Axis
 ) -> Chart | None:
     timed = [(time, point) for point in points if (time := time_of(point))]
     if len(timed) < 2:  # nothing to weigh
@@ -44,13 +53,15 @@ def _chart(
         for time, point in timed
     ]  # fmt: skip
     best = front(timed)
-    corners = [*best, (max(time for time, _ in timed), best[-1][1])]
-    line = Curve(FRONT, [time for time, _ in corners], [rate for _, rate in corners], mark="step",
-                 dashed=True)  # fmt: skip
     caption = (f"{shots_text(shown)} shots, {seeds_text(shown)}; bars: {confidence_text(shown)} "
                "intervals of the logical error rate. Down and left is better.")  # fmt: skip
-    return Chart(title, caption, Axis(label, "log", "seconds"),
-                 Axis("logical error rate a shot", "log"), [*curves, line])  # fmt: skip
+    if len(best) > 1:  # drawn first: its corners must not hide the decoders
+        times, rates = zip(*best, strict=True)
+        curves.insert(0, Curve(FRONT, times, rates, mark="step", dashed=True))
+    else:
+        first = min(timed, key=lambda one: one[0])[1]
+        caption += f" {first.decoder} is the fastest, and none errs less."
+    return Chart("", caption, axis, Axis("logical error rate a shot", "log"), curves)
 
 
 def front(timed: Sequence[tuple[float, TimePoint]]) -> list[tuple[float, float]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.page.run_files import read_json, read_table
+from scripts.page.run_files import read_config, read_json, read_table
 from scripts.run_folder import CONFIG
 
 if TYPE_CHECKING:
@@ -22,40 +22,52 @@ Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class SteeredRun:
-    """The courses by the steerers' names, of those that have begun; the steerer's comes first."""
+    """The courses by the steerers' names, of those that have begun; the steerer's comes first.
+
+    `config` is config.toml as it stands there, `recipe` what it means here and now, or why nothing.
+    """
 
     folder: pathlib.Path
-    config: SteerConfig
+    config: Mapping[str, Any]
+    recipe: SteerConfig | str
     courses: Mapping[str, Course]
     is_finished: bool
 
     def name_of(self, steerer: str) -> str:
         """A rival's name, the steerer's kind: unless a rival has that for its name."""
-        kind = self.config.steerer.kind
-        return kind if steerer == "steerer" and kind not in self.config.rivals else steerer
+        kind = self.config["steerer"]["kind"]
+        return kind if steerer == "steerer" and kind not in self.steerers else steerer
 
     @property
     def steerers(self) -> list[str]:
         """All that the run is about, whether they have begun or not."""
-        return ["steerer", *self.config.rivals]
+        return ["steerer", *self.config.get("rivals", {})]
 
 
 def read_run(folder: pathlib.Path) -> SteeredRun:
     """The tables of a run that has ended, what a run under way has saved, else no courses."""
-    from envs.agents.steerers.course import SteerConfig
-    from scripts.config_file import load
     from scripts.steered_run import EPOCHS, RESULT
 
-    config = load(folder / CONFIG, SteerConfig)
+    config, recipe = read_config(folder), _recipe(folder)
     result, rows = read_json(folder / RESULT), read_table(folder / EPOCHS)
-    names = ["steerer", *config.rivals]
+    names = ["steerer", *config.get("rivals", {})]
     if result is not None and rows:
         found = {name: _from_tables(folder, name, result["steerers"][name], rows)
                  for name in names if name in result["steerers"]}  # fmt: skip
-        return SteeredRun(folder, config, found, True)
+        return SteeredRun(folder, config, recipe, found, True)
     saved = {name: _from_checkpoint(folder / f"{name}.npz") for name in names}
     known = {name: course for name, course in saved.items() if course is not None}
-    return SteeredRun(folder, config, known, False)
+    return SteeredRun(folder, config, recipe, known, False)
+
+
+def _recipe(folder: pathlib.Path) -> SteerConfig | str:
+    from envs.agents.steerers.course import SteerConfig
+    from scripts.config_file import load
+
+    try:
+        return load(folder / CONFIG, SteerConfig)
+    except ValueError as why:
+        return str(why)
 
 
 def _from_tables(
@@ -78,12 +90,12 @@ def _from_tables(
         settings=settings,
         stride=stride,
         counts=counts,
-        rolled_back=tuple(said["rolled_back_at"]),
+        rolled_back=tuple(said.get("rolled_back_at", ())),
         controls=controls,
         leakage=_columns(own, [f"leakage_{who}" for who in EXPECTED])
         if leaks else np.zeros((len(own), len(EXPECTED))),
         leaked=tuple(said.get("rolled_back_for_leakage_at", ())),
-        recalibrated=tuple(said["recalibrated_at"]),
+        recalibrated=tuple(said.get("recalibrated_at", ())),
     )  # fmt: skip
 
 

@@ -1,5 +1,4 @@
-"""The hidden optimum of a steered run, computed again from its recipe, and held against its tables.
-"""
+"""The hidden optimum of a steered run, computed again from its recipe, and held against its tables."""
 
 from __future__ import annotations
 
@@ -43,6 +42,8 @@ def hidden_of(run: SteeredRun) -> Hidden | str:
     The judge wrote down what it saw with the optimum: if the device that is made here shows
     anything else, it is not the run's.
     """
+    if isinstance(run.recipe, str):
+        return f"its recipe cannot be read again: {run.recipe}"
     course = run.courses["steerer"]
     text = (run.folder / CONFIG).read_text(encoding="utf-8")
     try:

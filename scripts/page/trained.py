@@ -218,8 +218,8 @@ def _table(found: Judgements, origin: str) -> Table:
         ]
         for one in found
     ]
-    head = ["examples", "seconds", "loss", "held-out shots", *(f"errors of {n}" for n in names)]
-    return Table("Judgements", origin, head, rows)
+    head = ["examples", "seconds", "loss", "held-out shots", *names]
+    return Table("Judgements", f"Errors of each decoder. {origin}", head, rows)
 
 
 # On recorded shots --------------------------------------------------------------------------------

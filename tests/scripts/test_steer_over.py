@@ -197,7 +197,7 @@ calls, measure = 0, Experiment.measure
 def stopping(self, settings):
     global calls
     calls += 1
-    if calls == 2 * 13 + 10:
+    if calls == 2 * 13 + 1 + 10:
         os.kill(os.getpid(), signal.SIGINT)
     return measure(self, settings)
 Experiment.measure = stopping
@@ -206,7 +206,8 @@ sys.exit(main(["steer", "my.toml", "--no-pictures", *sys.argv[1:]]))
 
 
 def test_ctrl_c_says_how_to_go_on(swept: Swept) -> None:
-    """In the ninth epoch of the second run; each steerer of the first has one look and twelve."""
+    """In the ninth epoch of the second run; before it each of two steerers has one look and twelve,
+    and the first run's circuits one."""
     found = subprocess.run(
         [sys.executable, "-c", CHILD, *OVER], capture_output=True, text=True, timeout=120,
         check=False,

@@ -4,7 +4,7 @@ import stim
 
 from decoders.codes import memory_circuit
 from decoders.deploy.lower import lower
-from decoders.deploy.memories import both_states, distance_of, named_memory
+from decoders.deploy.memories import both_states, distance_of, named_memory, rounds_in
 from decoders.deploy.reset_free import reset_free
 from decoders.noise.instructions import instructions_in
 from tests.decoders.deploy.aer_bits import measured
@@ -128,3 +128,9 @@ def test_names():
 def test_other_names_are_refused(text, words):
     with pytest.raises(ValueError, match=words):
         named_memory(text, rounds=1)
+
+
+@pytest.mark.parametrize("name", ["repetition:3", "surface:3", "color:3", "heavy-hex-native:3"])
+def test_rounds_are_read_off_the_times_of_detectors(name: str):
+    for rounds in (1, 2, 4):
+        assert rounds_in(named_memory(name, rounds=rounds)) == rounds

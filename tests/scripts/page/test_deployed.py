@@ -14,10 +14,9 @@ import pytest
 import stim
 
 from decoders.deploy.memories import named_memory
-from decoders.deploy.reset_free import reset_free
 from scripts.main import main
 from scripts.page import deployed
-from scripts.page.detectors import check_qubits, detectors_in, detectors_section, spots_of, thinned
+from scripts.page.detectors import check_qubits, detectors_in, detectors_section, thinned
 from scripts.page.figures import Bars, Chart, Chip, Figure, HeatMap, Section, Table
 
 SHOTS = 2000  # of each of both states
@@ -103,7 +102,7 @@ def _wrong_by_pymatching(place: pathlib.Path) -> int:
         path=place / "obs_flips_actual.b8", format="b8", num_observables=1
     )
     answers = pymatching.Matching.from_detector_error_model(model).decode_batch(events)
-    return int((answers != flips).any(axis=1).sum())
+    return int(np.not_equal(answers, flips).any(axis=1).sum())
 
 
 def test_the_chip_has_errors_everywhere_and_detection_where_checks_are_read(
@@ -147,7 +146,7 @@ def test_detectors_are_drawn_where_they_fire(folder: pathlib.Path) -> None:
     assert sorted(y for curve in chart.curves for y in curve.y if y is not None) == pytest.approx(
         sorted(fired)
     )
-    assert list(measured.rows) == ["(1) on 3", "(3) on 5"]
+    assert list(measured.rows) == ["3 (1)", "5 (3)"]
     assert list(measured.columns) == ["0", "1", "2"]
     assert np.array(measured.values) == pytest.approx(fired.reshape(3, 2).T, rel=0.01)
     assert excess.centred
@@ -155,7 +154,7 @@ def test_detectors_are_drawn_where_they_fire(folder: pathlib.Path) -> None:
 
 def test_pairs_are_ordered_by_check_and_then_round(folder: pathlib.Path) -> None:
     *maps, table = named(folder)[TITLES[3]].figures
-    names = [f"({place}) on {qubit}, round {time}"
+    names = [f"{qubit} ({place}), round {time}"
              for place, qubit in ((1, 3), (3, 5)) for time in range(3)]  # fmt: skip
     for one in maps:
         assert isinstance(one, HeatMap)
@@ -172,21 +171,34 @@ def test_checks_are_read_where_their_coordinates_are(name: str) -> None:
     """In stim's own surface codes a check has the coordinates of the qubit that reads it."""
     circuit = stim.Circuit.generated(f"surface_code:{name}", distance=5, rounds=3)
     at = {tuple(place): qubit for qubit, place in circuit.get_final_qubit_coordinates().items()}
-    found = check_qubits(circuit)
-    assert found == {place: (at[place],) for place in set(spots_of(circuit)[0])}
+    found = check_qubits(circuit, circuit, sorted(at.values()))
+    assert found == {tuple(place): (at[tuple(place)],) for place in found}
+    assert len(found) == 24
 
 
-def test_without_resets_checks_are_read_by_the_same_qubits() -> None:
-    given = named_memory("surface:3", rounds=4)
-    assert check_qubits(reset_free(given)) == check_qubits(given)
+def test_qubits_are_not_told_where_they_are_not_known() -> None:
+    ideal = named_memory("repetition:3", rounds=2)
+    recorded = stim.Circuit(str(ideal).replace("MR 1 3", "MR 3 1"))  # as if swapped
+    assert recorded != ideal
+    assert check_qubits(ideal, ideal, range(5)) == {(1.0,): (1,), (3.0,): (3,)}
+    for one, placement in ((recorded, [0, 1, 2, 3, 4]), (ideal, [0, 1, 2, 3, 4, 9])):
+        assert check_qubits(ideal, one, placement) == {(1.0,): (), (3.0,): ()}
+    own = stim.Circuit("H 0\nCX 0 1\nM 0 1\nDETECTOR rec[-1] rec[-2]")
+    assert check_qubits(own, own, [0, 1]) == {(0.0,): ()}
 
 
-def test_time_is_the_third_coordinate_and_none_is_a_place_of_its_own() -> None:
-    circuit = stim.Circuit(
-        "M 7 8\nDETECTOR(1, 2, 5, 3) rec[-2]\nDETECTOR rec[-1]\nDETECTOR(4, 6) rec[-1]"
-    )
-    assert spots_of(circuit) == ([(1, 2, 3), (1,), (4,)], [5, 0, 6])
-    assert check_qubits(circuit) == {(1, 2, 3): (7,), (1,): (8,), (4,): (8,)}
+def test_without_known_qubits_the_chip_has_errors_alone(copy: pathlib.Path) -> None:
+    path = copy / "results.json"
+    results = json.loads(path.read_text())
+    path.write_text(json.dumps({**results, "placement": [2, 3, 4, 5, 6, 7]}))
+    found = named(copy)
+    (chip,) = found["The chip"].figures
+    assert isinstance(chip, Chip)
+    assert [layer.name for layer in chip.layers] == ["readout error", "cz error"]
+    assert "are not shown here" in chip.caption
+    measured = found["Detectors"].figures[1]
+    assert isinstance(measured, HeatMap)
+    assert list(measured.rows) == ["1", "3"]
 
 
 def test_what_is_missing_is_said(copy: pathlib.Path) -> None:
