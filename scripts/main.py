@@ -12,7 +12,7 @@ from typing import NoReturn
 # The verbs and their one-line summaries stand here so that --help imports nothing.
 VERBS = {
     "doctor": "check the installation: versions, extras, self-tests; how to get what is missing",
-    "demo": "logical error rates of the surface code, with pictures, in under two minutes",
+    "demo": "the whole loop on this computer, from an uncalibrated device to a report, in minutes",
     "evaluate": "logical error rates over a sweep of codes, noise and decoders, from a config file",
     "compare": "several decoders on the very same shots: who is better, by how much, how surely",
     "budget": "which mechanism of noise costs how much of the logical error rate",
@@ -22,6 +22,7 @@ VERBS = {
     "deploy": "a memory experiment on IBM's devices or fake ones: placed, predicted, run, decoded",
     "jobs": "what was sent to a device: how it stands, fetch, resume, cancel, decode",
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
+    "watch": "a run's report in the browser, while it runs",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",
     "steer": "steer a simulated surface code by its own detection events, without halting it",
@@ -32,7 +33,7 @@ VERBS = {
 _EPILOG = """\
 first steps:
   syndrift doctor                                     is everything there?
-  syndrift demo                                       a table and pictures to begin with
+  syndrift demo --quick                               the whole loop, with a report, in a minute
   syndrift explain --out runs/one-shot                what decoding is, on one shot
   syndrift compare --code rotated-surface --distance 5 --noise depolarizing --p 0.005
   syndrift evaluate configs/surface_smoke.toml        your own sweep starts from a config
@@ -68,6 +69,12 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the options in one line, without the whole usage before it."""
 
     def error(self, message: str) -> NoReturn:
+        given = message.removeprefix("unrecognized arguments: ") if "unrecog" in message else ""
+        known = list(self._option_string_actions)
+        for one in given.split():
+            near = difflib.get_close_matches(one.partition("=")[0], known, n=1)
+            if one.startswith("--") and near:
+                raise ValueError(f"{message} (did you mean {near[0]}?)")
         raise ValueError(message)
 
 

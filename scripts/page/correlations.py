@@ -27,7 +27,7 @@ Bools = NDArray[np.bool_]
 
 _MOST_PAIRED = 2000  # detectors: their pairs fill matrices of 32 MB
 _BLOCK = 1 << 20  # shots of one product; sums stay whole in float32, which is exact up to 2^24
-_TOGETHER = 5.0  # times that a pair must be expected to fire together, for its excess to be judged
+_TOGETHER = 5.0  # times that a pair fires together, or should, for its excess to be judged
 _FAR = 3.0  # standard deviations
 _LISTED = 10
 
@@ -79,12 +79,14 @@ def pairs_of(
     size = (len(chosen), len(chosen))
     measured, predicted = np.zeros(size), np.zeros(size)
     variances, together = [np.zeros(size), np.zeros(size)], [np.zeros(size), np.zeros(size)]
+    seen = np.zeros(size)
     with np.errstate(divide="ignore", invalid="ignore"):
         for one, model, share in kept:
             single, double = parities_of_pairs(one)
             expected = predicted_pairs(model, chosen)
             measured += share * (0.5 - 0.5 * np.sqrt(np.outer(single, single) / double))
             predicted += share * expected
+            seen += _together(single, double, len(one))
             for k, supposed in enumerate((expected, np.zeros(size))):
                 variance, times = _shot_noise(single, supposed, len(one))
                 variances[k] += share**2 * variance
@@ -93,7 +95,7 @@ def pairs_of(
         raw = [(measured - supposed) / np.sqrt(variance) for supposed, variance in
                zip((predicted, 0.0), variances, strict=True)]  # fmt: skip
         excess, heard = (
-            np.where(times >= _TOGETHER, normal_score(one, times), np.nan)
+            np.where(np.maximum(times, seen) >= _TOGETHER, normal_score(one, times), np.nan)
             for one, times in zip(raw, together, strict=True)
         )
     return Pairs(measured, predicted, excess, heard)
@@ -131,7 +133,12 @@ def _shot_noise(single: Array, supposed: Array, shots: int) -> tuple[Array, Arra
     a_shot = (1 / x**2 + 1 / y**2 + 1 / double**2 - 1
               + 2 * double / (x * y) - 2 * y / (x * double) - 2 * x / (y * double))  # fmt: skip
     variance = (1 - 2 * supposed) ** 2 / 16 * a_shot / shots
-    return np.where(a_shot > 0, variance, np.nan), shots * (1 - x - y + double) / 4
+    return np.where(a_shot > 0, variance, np.nan), _together(single, double, shots)
+
+
+def _together(single: Array, double: Array, shots: int) -> Array:
+    """How often both of a pair fire, by the parities, [D, D]."""
+    return shots * (1 - single[:, None] - single[None, :] + double) / 4
 
 
 def normal_score(deviations: Array, counts: Array) -> Array:
@@ -174,17 +181,17 @@ def _words(pairs: Pairs, detectors: Detectors, chosen: Sequence[int]) -> list[st
         "that errs otherwise on |1⟩ than on |0⟩, of which decoders are given the mean."
     )
     left = len(excess) - len(judged)
-    few = (f" {left:,} more pairs fire together too rarely to be judged: fewer than "
-           f"{_TOGETHER:g} times in so many shots.") if left else ""  # fmt: skip
+    few = (f" {left:,} pairs fire together too rarely to be judged: fewer than {_TOGETHER:g} "
+           "times in so many shots, and by the prediction too.") if left else ""  # fmt: skip
     part = (f"Of {len(detectors.places):,} detectors {len(chosen):,} are looked at."
             if len(chosen) < len(detectors.places) else "")  # fmt: skip
     found = "None of the pairs can be judged by so few shots."
     if len(judged):
         above, below = int((judged > _FAR).sum()), int((judged < -_FAR).sum())
         found = (
-            f"Of {len(judged):,} pairs, {above:,} lie more than {_FAR:g} standard deviations above "
-            f"the prediction and {below:,} below it; chance alone would make it about "
-            f"{norm.sf(_FAR) * len(judged):.2g} each."
+            f"Of {len(excess):,} pairs, {above:,} lie more than {_FAR:g} standard deviations above "
+            f"the prediction and {below:,} below it; chance alone would make it at most about "
+            f"{norm.sf(_FAR) * len(excess):.2g} each."
         )
     return [told, found + few, *([part] if part else [])]
 
@@ -243,13 +250,13 @@ def _table(pairs: Pairs, detectors: Detectors, chosen: Sequence[int]) -> Table |
             detectors.name(chosen[a]), detectors.name(chosen[b]),
             _kind(detectors, chosen[a], chosen[b]), percent(pairs.measured[a, b], 3),
             percent(pairs.predicted[a, b], 3), f"{excess[k]:+.1f}",
-            f"{judged * norm.sf(excess[k]):.2g}",
+            f"{len(excess) * norm.sf(excess[k]):.2g}",
         ])  # fmt: skip
     return Table(
         "Pairs above the prediction",
-        f"The {len(rows)} of {judged:,} pairs that exceed it most. By chance: how many pairs would "
-        "lie so far above it or further if it were right; a pair stands out where that is far "
-        "below 1.",
+        f"The {len(rows)} of {len(excess):,} pairs that exceed it most. By chance: how many pairs "
+        "would lie so far above it or further if it were right; a pair stands out where that is "
+        "far below 1.",
         ["detector", "and", "kind", "measured", "predicted", "standard deviations", "by chance"],
         rows,
     )

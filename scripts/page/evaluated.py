@@ -11,7 +11,7 @@ from scripts.page.fit_charts import fit_figures, fit_words
 from scripts.page.ler_charts import ler_figures
 from scripts.page.pareto_charts import pareto_charts, place, telling
 from scripts.page.run_files import Counted, evaluated, read_config
-from scripts.report.rows import Family, families, noise_text, time_point
+from scripts.report.rows import Family, families, time_point
 
 if TYPE_CHECKING:
     from decoders.evaluate import Row
@@ -20,6 +20,7 @@ _FITS = (
     "Λ says by what factor the logical error rate a round falls when the distance grows by two: "
     "above 1 a larger code is a better one. Below the threshold in p that is so, above it is not."
 )
+_OWN = ("noise", "p")  # what of a noise has a column of its own whatever its settings
 _MOST_FAMILIES = 4  # of which there are sentences, and pictures of time
 
 
@@ -133,10 +134,13 @@ def counts_table(found: Counted) -> Table:
     told = {
         "code": [row.point.code for row in rows],
         "basis": [row.point.basis or "" for row in rows],
-        "noise": [noise_text(row.point.noise) for row in rows],
+        "noise": [str(row.point.noise.get("noise", "")) for row in rows],
         "experiment": [row.point.source for row in rows],
     }
-    shared = [cells[0] for cells in told.values() if len(set(cells)) == 1 and cells[0]]
+    settings = dict.fromkeys(key for row in rows for key in row.point.noise)
+    told |= {key: [_setting(row, key) for row in rows] for key in settings if key not in _OWN}
+    shared = [f"{name} {cells[0]}" if name in settings and name not in _OWN else cells[0]
+              for name, cells in told.items() if len(set(cells)) == 1 and cells[0]]  # fmt: skip
     columns = {name: cells for name, cells in told.items() if len(set(cells)) > 1}
     columns |= _number_columns(found)
     kept = {name: cells for name, cells in columns.items() if any(cells)}
@@ -145,6 +149,11 @@ def counts_table(found: Counted) -> Table:
     if splits:
         caption += " Rates by splitting are estimates; errors are those counted."
     return Table("Counts", caption, list(kept), list(zip(*kept.values(), strict=True)))
+
+
+def _setting(row: Row, key: str) -> str:
+    value = row.point.noise.get(key, "")
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _number_columns(found: Counted) -> Mapping[str, list[str]]:

@@ -101,7 +101,8 @@ def _counted(folder: pathlib.Path, name: str, rows_of_result: _Rows) -> Counted:
         decoded = sum(row.shots for row in rows)
         if not stats or decoded >= sum(one.shots * _seats(one) for one in stats):
             return Counted(rows, _times(result), seed, confidence, result)
-    return Counted(_rows_of_counts(stats, confidence), {}, seed, confidence, None)
+    rows = _in_order(_rows_of_counts(stats, confidence), config.get("decoders", []))
+    return Counted(rows, {}, seed, confidence, None)
 
 
 def _seats(stats: sinter.TaskStats) -> int:
@@ -130,17 +131,26 @@ def read_counts(path: pathlib.Path) -> list[sinter.TaskStats]:
 
 
 def _rows_of_counts(stats: Sequence[sinter.TaskStats], confidence: float) -> list[Row]:
-    """What was counted so far, in the order of the points."""
+    """What was counted so far."""
     from decoders.evaluate import rows_of
 
-    rows = [
+    return [
         row
         for one in stats
         for row in rows_of(_point_of(one), one.decoder.split("|"), one, confidence=confidence)
     ]
-    places = [(row.point.basis, row.point.p, row.point.distance, row.point.rounds) for row in rows]
-    order = sorted(range(len(rows)), key=lambda k: [(v is not None, v) for v in places[k]])
-    return [rows[k] for k in order]
+
+
+def _in_order(rows: Sequence[Row], decoders: Sequence[str]) -> list[Row]:
+    """Rows by their points, decoders in the config's order: workers finish as it happens."""
+    seats = {name: seat for seat, name in enumerate(decoders)}
+
+    def place(row: Row) -> list[tuple[bool, Any]]:
+        at = row.point
+        values = (at.basis, at.p, at.distance, at.rounds, seats.get(row.decoder))
+        return [(value is not None, value) for value in values]
+
+    return sorted(rows, key=place)
 
 
 def _point_of(stats: sinter.TaskStats) -> Point:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,12 @@ from scripts.page.steered_courses import Floats, SteeredRun, read_run
 from scripts.page.time_units import time_text, time_unit
 
 if TYPE_CHECKING:
-    from envs.agents.steerers.course import Course
+    pass
 
 _MOST_POINTS = 400  # of a curve: beyond, means of neighbours
 _EXPECTED = ("exploring", "steered", "untouched", "best")
 _SIMULATED = (
-    "All of it is simulated. `untouched` are the settings that the run began with, `best` is the "
+    "All of it is simulated. Untouched are the settings that the run began with, best is the "
     "hidden optimum, which no agent sees; the score is 0 at the one and 1 at the other."
 )
 
@@ -36,7 +35,7 @@ def sections(folder: pathlib.Path) -> list[Section]:
     """What was won, detections and errors over time, knob by knob; or what a sweep found."""
     from scripts.extras import need_extra
 
-    need_extra("the report of `syndrift steer`", "agents", "gymnasium", "stable_baselines3",
+    need_extra("the report of a steered run", "agents", "gymnasium", "stable_baselines3",
                "torch")  # fmt: skip
     if "over" in read_config(folder):
         from scripts.page.steered_over import sections_over
@@ -160,7 +159,7 @@ def _ler_cells(one: Mapping[str, Any] | None) -> list[str]:
     if one is None:
         return ["–", "–"]
     low, high = one["interval"]
-    return [f"{one['ler']:.3e}", f"[{low:.3e}, {high:.3e}]"]
+    return [f"{one['ler']:.3g}", f"[{low:.3g}, {high:.3g}]"]
 
 
 # --- over time ---
@@ -264,11 +263,13 @@ def _logical_errors(run: SteeredRun) -> Section:
             [errors / shots for _, shots, errors in rows],
             [low for low, _ in ends], [high for _, high in ends],
             group=group, dashed=is_dashed,
-            notes=[f"epoch {epoch}: {errors:,} of {shots:,} shots" for epoch, shots, errors in rows],
+            notes=[f"epoch {k}: {errors:,} of {shots:,} shots" for k, shots, errors in rows],
         ))  # fmt: skip
     recipe = run.config["ler"]
-    caption = (f"{recipe['shots']:,} shots a point, decoded by {recipe['decoder']} with the priors "
-               "of perfect settings. Bands: 95 % Wilson intervals. Dashed: the settings held best.")  # fmt: skip
+    caption = (
+        f"{recipe['shots']:,} shots a point, decoded by {recipe['decoder']} with the priors "
+        "of perfect settings. Bands: 95 % (Wilson). Dashed: the settings held best."
+    )
     chart = Chart("Logical errors a shot", caption, Axis(f"time ({unit})"),
                   Axis("logical errors a shot"), curves, lines_of(run, unit_s))  # fmt: skip
     words = ["No steerer sees these: they tell whether fewer detection events were also fewer "

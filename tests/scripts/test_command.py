@@ -303,3 +303,23 @@ def test_a_decoder_that_fails_is_named_in_one_line(folder: pathlib.Path) -> None
     assert done.stderr == (
         "syndrift: error: decoder failing:Mine failed compiling: KeyError: 'boom'\n"
     )
+
+
+def test_an_unknown_option_is_told_its_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--decoder", "pymatching"]) == 2
+    assert "--decoder pymatching (did you mean --decoders?); `syndrift" in capsys.readouterr().err
+    assert main(["compare", "--nothing-like-it"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_report_is_asked_for_and_needs_nobody(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "my.toml", "--out", "run", "--no-pictures", "--report"]) == 0
+    assert "the report is run/report.html" in capsys.readouterr().out
+    page = (folder / "run" / "report.html").read_text(encoding="utf-8")
+    rows = json.loads((folder / "run" / "results.json").read_text())["rows"]
+    for row in rows:
+        assert f"{row['errors']:,}" in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page

@@ -91,6 +91,34 @@ def test_excess_of_shots_of_the_model_is_a_normal_number() -> None:
     assert np.abs(scores.std(axis=0) - 1).max() < 5 / np.sqrt(2 * 500)
 
 
+def test_so_it_is_of_two_states_of_different_noise_and_length() -> None:
+    other = stim.DetectorErrorModel(f"{MODEL}\nerror(0.1) D0 D1\nerror(0.05) D2")
+    samplers = MODEL.compile_sampler(seed=6), other.compile_sampler(seed=7)
+    upper = np.triu_indices(4, 1)
+    scores = np.array([
+        pairs_of([samplers[0].sample(2000)[0], samplers[1].sample(1200)[0]], [MODEL, other],
+                 ALL).excess[upper]
+        for _ in range(500)
+    ])  # fmt: skip
+    assert np.abs(scores.mean(axis=0)).max() < 5 / np.sqrt(500)
+    assert np.abs(scores.std(axis=0) - 1).max() < 5 / np.sqrt(2 * 500)
+
+
+def test_pairs_that_hardly_fire_together_are_not_judged() -> None:
+    """Two that fire in a tenth of all shots each, both of them in `both` shots."""
+
+    def scores(shots: int, both: int) -> Pairs:
+        events = np.zeros((shots, 2), dtype=bool)
+        events[: shots // 10, 0] = True
+        events[shots // 10 - both : shots // 5 - both, 1] = True
+        model = stim.DetectorErrorModel("error(0.1) D0\nerror(0.1) D1")
+        return pairs_of([events], [model], range(2))
+
+    assert np.isnan(scores(400, 4).excess[0, 1])  # 4 are expected
+    assert abs(scores(600, 6).excess[0, 1]) < 0.3
+    assert scores(400, 20).heard[0, 1] > 5  # by 4, in 20 shots
+
+
 def test_noise_that_the_model_lacks_stands_out() -> None:
     events, _, _ = EXTRA.compile_sampler(seed=3).sample(20_000)
     pairs = pairs_of([events], [MODEL], ALL)
