@@ -5,7 +5,7 @@ STAMP := .venv/installed
 
 .PHONY: help install demo test lint type bench docs clean
 help:
-	@echo "make demo     logical error rates with pictures, in under two minutes"
+	@echo "make demo     the whole loop on this computer, in about five minutes, with one report"
 	@echo "make test     all tests"
 	@echo "make lint     style, spelling, floors and types"
 	@echo "make bench    the measurements behind docs/results.md"
@@ -41,7 +41,7 @@ bench: install
 
 docs: install
 	rm -rf runs/readme
-	$(BIN)/syndrift demo --out runs/readme
+	$(BIN)/syndrift evaluate configs/first_table.toml --out runs/readme
 	mkdir -p docs/pictures
 	cp runs/readme/ler.png runs/readme/ler-dark.png runs/readme/ler.csv docs/pictures/
 	$(BIN)/syndrift calibrate configs/calibrate.toml --out runs/readme/day --history runs/readme/day.sqlite

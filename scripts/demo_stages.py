@@ -9,7 +9,7 @@ from typing import Any
 
 Table = dict[str, Any]
 
-_DRIFT = 9000.0  # seconds in which the device drifts to and fro
+_DRIFT = 9000.0  # seconds in which the device drifts away and back
 _STEERED_S = 7200.0  # device time in which it is steered, however many epochs that are
 
 

@@ -95,7 +95,8 @@ def words(folder: pathlib.Path, found: Judgements) -> list[str]:
     if not first["step"] and len(found) > 1:
         said.append(f"Untrained it had {first['errors'][ours]:,} errors on these shots, now "
                     f"{last['errors'][ours]:,}.")  # fmt: skip
-    if not (folder / _RESULT).is_file():
+    ended = (read_json(folder / _RESULT) or {}).get("judgements") or [{"step": -1}]
+    if ended[-1]["step"] < last["step"]:
         said.append("The training is under way, or was stopped: this is how far it came.")
     return said
 

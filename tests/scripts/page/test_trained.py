@@ -101,6 +101,7 @@ def test_a_training_gone_on_with_shows_what_came_since(run: pathlib.Path) -> Non
     later = [*JUDGED, judgement(24, 600)]
     header_file(run / "decoder.safetensors", later)
     assert list(figures(run)["Errors over examples"].curves[0].x) == [0, 1024, 2048, 3072]
+    assert "under way" in " ".join(trained.sections(run)[0].words)
 
 
 def test_a_decoder_of_ours_has_such_a_header(tmp_path: pathlib.Path) -> None:
