@@ -101,6 +101,7 @@ def _steering(folder: pathlib.Path, device: Table, distance: int, seed: int, epo
         "epochs": epochs,
         "environment": {
             "epoch_s": _STEERED_S / epochs,
+            "bound": 10.0,  # the drift takes phases farther than the usual 5 units
             "memory": {"distance": distance, "rounds": 3},
             "plant": {"kind": "pulses", "history": history, "device": device},
         },

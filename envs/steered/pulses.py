@@ -83,9 +83,11 @@ class PulseRecipe(BaseModel):
             if self.history is not None:
                 raise ValueError("history is of a device: expected device, too")
             return self
-        own = {"qubit", "pair", "envelope", "sx_ns", "start_off"} & self.model_fields_set
+        fields = type(self).model_fields
+        own = [name for name in ("qubit", "pair", "envelope", "sx_ns", "start_off")
+               if getattr(self, name) != fields[name].default]  # fmt: skip
         if own:
-            raise ValueError(f"{', '.join(sorted(own))}: the device says it: expected device alone")
+            raise ValueError(f"{', '.join(own)}: the device says it: expected device alone")
         if self.device.entangler != "cz":
             raise ValueError(f"device.entangler: expected cz, got {self.device.entangler}")
         return self

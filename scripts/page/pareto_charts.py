@@ -55,10 +55,10 @@ def _chart(
     best = front(timed)
     caption = (f"{shots_text(shown)} shots, {seeds_text(shown)}; bars: {confidence_text(shown)} "
                "intervals of the logical error rate. Down and left is better.")  # fmt: skip
-    if len(best) > 1:  # drawn first: its corners must not hide the decoders
-        times, rates = zip(*best, strict=True)
-        curves.insert(0, Curve(FRONT, times, rates, mark="step", dashed=True))
-    else:
+    # Drawn first, so that its corners hide no decoder; always, so that colours stay the same.
+    times, rates = zip(*best, strict=True)
+    curves.insert(0, Curve(FRONT, times, rates, mark="step", dashed=True))
+    if len(best) == 1:
         first = min(timed, key=lambda one: one[0])[1]
         caption += f" {first.decoder} is the fastest, and none errs less."
     return Chart("", caption, axis, Axis("logical error rate a shot", "log"), curves)

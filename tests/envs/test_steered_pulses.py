@@ -353,6 +353,8 @@ def test_what_a_given_device_cannot_be() -> None:
         Pulses(PulseRecipe(device=line), SMALL, []).drawn(1)
     with pytest.raises(ValueError, match="start_off: the device says it"):
         PulseRecipe(device=patch_of_two(), start_off=1.0)
+    whole = PulseRecipe(device=patch_of_two())
+    assert PulseRecipe.model_validate(whole.model_dump()) == whole  # as a run's folder keeps it
     with pytest.raises(ValueError, match="history is of a device"):
         PulseRecipe(history=pathlib.Path("calibration.sqlite"))
     with pytest.raises(ValueError, match="expected cz, got ecr"):
