@@ -65,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     seconds = sum(one["seconds"] for one in lines)
     told = {"seed": options.seed, "seconds": seconds, "machine": machine()["cpu"], "stages": lines}
     (folder / FINDINGS).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    write_page(page_of(folder), folder / REPORT)
+    for run in [*(folder / one["run"] for one in lines), folder]:
+        write_page(page_of(run), run / REPORT)
     if options.json:
         print(json.dumps({"run": str(folder), "report": str(folder / REPORT), **told, **found}))
     else:

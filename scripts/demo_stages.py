@@ -61,7 +61,7 @@ def stages(folder: pathlib.Path, seed: int, *, quick: bool) -> list[Stage]:
               4 if quick else 10, _budgeted),
         Stage("deploy", f"running {memory[1]} on {memory[0]}",
               ("deploy", "--backend", memory[0], "--memory", memory[1], "--submit", "--seed",
-               str(seed), "--ledger", str(folder / "jobs.sqlite"), "--no-pictures"),
+               str(seed), "--ledger", str(folder / "jobs.sqlite")),
               8 if quick else 14, _deployed),
     ]  # fmt: skip
 

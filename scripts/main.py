@@ -22,6 +22,7 @@ VERBS = {
     "deploy": "a memory experiment on IBM's devices or fake ones: placed, predicted, run, decoded",
     "jobs": "what was sent to a device: how it stands, fetch, resume, cancel, decode",
     "explain": "draw one shot: errors, detection events, the matching, the logical outcome",
+    "report": "a run as one HTML file: to look at, to hover over, to print, to hand on",
     "watch": "a run's report in the browser, while it runs",
     "reproduce": "draw a run's shots again from its folder and hold the counts against each other",
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from calib.journal import Look
     from calib.judge import GateError
 
-_MOST_GATES = 14  # that have bars of their own, those farthest from their limits
+_MOST_GATES = 10  # that have bars of their own, those farthest from their limits
 _MOST_CURVES = 8  # gates of one kind in a chart
 _MOST_ROWS = 200  # gates of a heat map
 
@@ -121,20 +122,28 @@ def _gate_table(run: CalibratedRun) -> Table:
 
 
 def _upkeep(run: CalibratedRun) -> Section:
-    looks, hours = run.looks, _hours(run)
+    hours = _hours(run)
     unit, unit_s = time_unit(3600 * (hours[-1] - hours[0]))
     times = [3600 * hour / unit_s for hour in hours]
     axis = Axis(f"device time after the bring-up ({unit})")
     figures: list[Figure] = [_ratios(run, axis, times)]
-    kinds = list(dict.fromkeys(error.gate for error in looks[0].maintained))
-    figures += [_kind(run, axis, times, kind) for kind in kinds]
-    # Each hour has a look before and one after what upkeep did: the maps have the latter.
-    last = [k for k in range(len(looks)) if k + 1 == len(looks) or hours[k + 1] > hours[k]]
-    columns = [f"{times[k]:.3g}" for k in last]
-    for name, which in (("maintained", "maintained"), ("left alone", "left_alone")):
-        rows = [getattr(looks[k], which) for k in last]
-        figures.append(_map(f"Gates {name}", axis.label, columns, rows))
+    done = _done(run)
+    looks, after = [run.looks[k] for k in done], [times[k] for k in done]
+    for kind in dict.fromkeys(error.gate for error in run.looks[0].maintained):
+        figures.append(_kind(run, looks, axis, after, kind))
+    figures += _maps(looks, axis.label, [f"{time:.2g}" for time in after])
     return Section("Kept while it drifts", _upkeep_words(run), figures)
+
+
+def _done(run: CalibratedRun) -> list[int]:
+    """The looks that came after what was due was measured: then the device was left for a while.
+
+    Each time there is one look before that, and one after it.
+    """
+    times_s = [look.device_time_s for look in run.looks]
+    while_s = 60 * float(run.config.get("every_minutes", 0.0)) / 2
+    gaps_s = [later - time_s for time_s, later in itertools.pairwise(times_s)]
+    return [*(k for k, gap_s in enumerate(gaps_s) if gap_s >= while_s), len(times_s) - 1]
 
 
 def _hours(run: CalibratedRun) -> list[float]:
@@ -183,9 +192,11 @@ def _ratios(run: CalibratedRun, axis: Axis, times: Sequence[float]) -> Chart:
                  curves, [Line("y", 1.0, "coherence limit")])  # fmt: skip
 
 
-def _kind(run: CalibratedRun, axis: Axis, times: Sequence[float], kind: str) -> Chart:
+def _kind(
+    run: CalibratedRun, looks: Sequence[Look], axis: Axis, times: Sequence[float], kind: str
+) -> Chart:
     """All gates of one kind, as maintained, against the limits of their own."""
-    tracks = [(_of_kind(look, kind)) for look in run.looks]
+    tracks = [[error for error in look.maintained if error.gate == kind] for look in looks]
     worst = sorted(range(len(tracks[0])), key=lambda k: -max(each[k].ratio for each in tracks))
     curves = []
     for k in sorted(worst[:_MOST_CURVES]):
@@ -196,28 +207,29 @@ def _kind(run: CalibratedRun, axis: Axis, times: Sequence[float], kind: str) -> 
         curves.append(Curve(f"{name}, coherence limit", times, limits, group=name, dashed=True))
     few = "" if len(worst) <= _MOST_CURVES else (
         f"The {_MOST_CURVES} of {len(worst)} that were farthest from it. ")  # fmt: skip
-    caption = f"Maintained; dashed is what T1 and T2 of that moment allow. {few}{run.origin}"
+    caption = (f"Maintained, after what was due was measured; dashed is what T1 and T2 of that "
+               f"moment allow. {few}{run.origin}")  # fmt: skip
     return Chart(f"{kind}: infidelity and coherence limit", caption, axis,
                  Axis("average gate infidelity", "log"), curves)  # fmt: skip
 
 
-def _of_kind(look: Look, kind: str) -> list[GateError]:
-    return [error for error in look.maintained if error.gate == kind]
-
-
-def _map(
-    heading: str, label: str, columns: Sequence[str], errors: Sequence[Sequence[GateError]]
-) -> HeatMap:
-    order = range(len(errors[0]))
+def _maps(looks: Sequence[Look], label: str, columns: Sequence[str]) -> list[HeatMap]:
+    """Every gate's ratio as maintained and as left alone, on one scale of colours."""
+    kept, alone = ([getattr(look, which) for look in looks]
+                   for which in ("maintained", "left_alone"))  # fmt: skip
+    ratios = [error.ratio for errors in (*kept, *alone) for error in errors]
+    value = Axis("infidelity / coherence limit", "log", low=min(ratios), high=max(ratios))
+    order = range(len(alone[0]))
     if len(order) > _MOST_ROWS:
-        worst = sorted(order, key=lambda k: -max(each[k].ratio for each in errors))
+        worst = sorted(order, key=lambda k: -max(each[k].ratio for each in alone))
         order = sorted(worst[:_MOST_ROWS])
-    return HeatMap(
-        heading, "Infidelity over its coherence limit, after what was due was measured.",
-        Axis("infidelity / coherence limit"), "gate", label,
-        [gate_name(errors[0][k]) for k in order], columns,
-        [[float(f"{each[k].ratio:.4g}") for each in errors] for k in order],
-    )  # fmt: skip
+    caption = "Infidelity over its coherence limit, after what was due was measured."
+    names = [gate_name(alone[0][k]) for k in order]
+    return [
+        HeatMap(f"Gates {name}", caption, value, "gate", label, names, columns,
+                [[float(f"{each[k].ratio:.4g}") for each in errors] for k in order])
+        for name, errors in (("maintained", kept), ("left alone", alone))
+    ]  # fmt: skip
 
 
 # --- settings ---

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scripts.page.calibrated_run import CalibratedRun
 from scripts.page.figures import Axis as PageAxis
 from scripts.page.figures import Chart, Curve, Line, Number, Section
+from scripts.page.time_units import time_unit
 from scripts.run_folder import read_manifest
 
 if TYPE_CHECKING:
     from calib.history import Entry
     from scripts.report.calibration_tracks import TimeAxis, Track
 
+_EARLY = 0.1  # of the history: what was only moved in its beginning is drawn of that alone
 _MOST_CURVES = 12  # qubits of one knob name, those that moved most often
 
 
@@ -93,46 +95,72 @@ def _chart(name: str, tracks: Sequence[Track], axis: TimeAxis) -> Chart:
 
     shown = sorted(tracks, key=lambda one: -len(one.entries))[:_MOST_CURVES]
     shown = sorted(shown, key=tracks.index)
+    clock, is_early = _clock(shown, axis)
     exponent = common_exponent(shown)
     unit = unit_text(name, exponent)
-    far = sum(map(bool, off_scale(shown)))
+    far = sum(bool(one) for track in shown for one in off_scale([track]))
     parts = ["Bands are one standard deviation, where one is known."]
-    parts += [f"Left out: {far} values far beyond the others, which are first guesses."] * bool(far)
+    parts += ["Not moved since."] * is_early
+    parts += [f"Left out: {far} values far beyond the others, which came first."] * bool(far)
     parts += [f"The {len(shown)} of {len(tracks)} that were moved most often."] * (
         len(shown) < len(tracks))  # fmt: skip
-    begin = 0.0 if axis.clock == "device" else min(time for one in shown for time in one.times)
-    curves = [_curve(track, exponent, axis, begin) for track in shown]
-    label = "time since the first change (d)" if axis.clock == "wall" else axis.label
-    lines = [Line("x", time - begin, "undo") for time in axis.undos]
+    curves = [_curve(track, exponent, clock) for track in shown]
+    lines = [Line("x", clock.at(time), "undo") for time in axis.undos]
     away = f"from the value in force{f' ({unit})' if unit else ''}"
-    return Chart(name, " ".join(parts), PageAxis(label), PageAxis(away), curves, lines)
+    kind = "device time" if axis.clock == "device" else "time since the first change"
+    return Chart(name, " ".join(parts), PageAxis(f"{kind} ({clock.unit})"), PageAxis(away), curves,
+                 lines)  # fmt: skip
 
 
-def _curve(track: Track, exponent: int, axis: TimeAxis, begin: float) -> Curve:
-    """What is off the scale is a gap; the last value holds to the axis' end."""
+class _Clock(NamedTuple):
+    """From the times of tracks to those of a chart, which ends at `end`."""
+
+    begin: float
+    factor: float
+    unit: str
+    end: float
+
+    def at(self, time: float) -> float:
+        """A track's time in the chart's unit."""
+        return (time - self.begin) * self.factor
+
+
+def _clock(tracks: Sequence[Track], axis: TimeAxis) -> tuple[_Clock, bool]:
+    """The chart's time; and whether all changes came so early that only the beginning is shown."""
+    times = [time for track in tracks for time in track.times]
+    begin = 0.0 if axis.clock == "device" else axis.low
+    base_s = axis.unit_s if axis.clock == "device" else 86400.0
+    span, whole = max(times) - begin, axis.high - begin
+    is_early = 0 < span < _EARLY * whole
+    end_s = base_s * (1.25 * span if is_early else whole)
+    unit, unit_s = time_unit(end_s)
+    return _Clock(begin, base_s / unit_s, unit, end_s / unit_s), is_early
+
+
+def _curve(track: Track, exponent: int, clock: _Clock) -> Curve:
+    """What is off the scale is a gap; the last value holds to the chart's end."""
     from scripts.calibration_tables import value_text
     from scripts.report.calibration_tracks import off_scale
 
-    times = [time - begin for time in track.times]
     y: list[Number] = []
     low: list[Number] = []
     high: list[Number] = []
     notes: list[str] = []
-    for entry, difference, is_off in zip(
-        track.entries, track.differences, off_scale([track]), strict=True
-    ):
-        known = difference is not None and not is_off
+    far = off_scale([track])
+    for entry, difference, is_far in zip(track.entries, track.differences, far, strict=True):
+        shown = None if is_far else difference
         bar = entry.uncertainty
-        y.append(difference / 10.0**exponent if difference is not None and known else None)
-        low.append(_end(difference, bar, -1, exponent) if known else None)
-        high.append(_end(difference, bar, 1, exponent) if known else None)
+        y.append(_scaled(shown, 0.0, exponent))
+        low.append(_scaled(shown, None if bar is None else -bar, exponent))
+        high.append(_scaled(shown, bar, exponent))
         notes.append(f"{value_text(entry.value, bar)}, by {entry.source}, change {entry.change.id}")
     columns = [[*column, column[-1]] for column in (y, low, high)]
-    return Curve(track.owner, [*times, max(axis.high - begin, times[-1])], *columns, mark="step",
+    times = [*map(clock.at, track.times), clock.end]
+    return Curve(track.owner, times, *columns, mark="step",
                  notes=[*notes, f"{notes[-1]}, in force"])  # fmt: skip
 
 
-def _end(difference: float | None, bar: float | None, sign: int, exponent: int) -> Number:
+def _scaled(difference: float | None, bar: float | None, exponent: int) -> Number:
     if difference is None or bar is None:
         return None
-    return (difference + sign * bar) / 10.0**exponent
+    return (difference + bar) / 10.0**exponent

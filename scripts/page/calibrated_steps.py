@@ -14,19 +14,18 @@ from scripts.page.time_units import time_unit
 if TYPE_CHECKING:
     from calib.routine import Step
 
-_MOST_ROWS = 400  # of the table: the latest
+_MOST_ROWS = 60  # of the table
 _MOST_TARGETS = 60  # columns of the map
 
 
 def steps_section(run: CalibratedRun) -> Section:
-    """What was found while the device was brought up, and while it was kept; counts; all steps."""
+    """What was found in the bring-up and in upkeep, and where knobs were moved."""
     up_s = run.up.device_time_s if run.up else math.inf
     early = [step for step in run.steps if step.device_time_s <= up_s]
     late = [step for step in run.steps if step.device_time_s > up_s]
-    figures: list[Figure] = [*_charts("Bring-up", early), *_charts("Upkeep", late)]
-    return Section(
-        "Step by step", _words(run.steps), [*figures, _map(run.steps), _table(run.steps)]
-    )
+    figures: list[Figure] = [*_charts("Bring-up", early), *_charts("Upkeep", late),
+                             _map(run.steps), *_not_good(run.steps)]  # fmt: skip
+    return Section("Step by step", _words(run.steps), figures)
 
 
 def _words(steps: Sequence[Step]) -> list[str]:
@@ -100,9 +99,13 @@ def _map(steps: Sequence[Step]) -> HeatMap:
     )  # fmt: skip
 
 
-def _table(steps: Sequence[Step]) -> Table:
-    rows = [(f"{step.device_time_s:,.1f}", step.node, on(step.target), step.verdict,
-             deviation_text(step)) for step in steps[-_MOST_ROWS:]]  # fmt: skip
-    few = "" if len(rows) == len(steps) else f" The last {len(rows)} of {len(steps):,}."
-    head = ("device time (s)", "experiment", "on", "verdict", "deviation")
-    return Table("All steps", f"Uncertainties are one standard deviation.{few}", head, rows)
+def _not_good(steps: Sequence[Step]) -> list[Table]:
+    """The last finding of each experiment, where that is neither small nor was corrected."""
+    last = {(step.node, step.target): step for step in steps}
+    bad = [step for step in last.values() if step.verdict not in ("in tolerance", "corrected")]
+    rows = [(step.node, on(step.target), step.verdict, deviation_text(step),
+             f"{step.device_time_s:,.1f}") for step in bad]  # fmt: skip
+    few = "" if len(rows) <= _MOST_ROWS else f" The first {_MOST_ROWS} of {len(rows):,}."
+    caption = f"What the last measurement found neither small nor could correct.{few}"
+    head = ("experiment", "on", "verdict", "deviation", "device time (s)")
+    return [Table("Not within tolerance", caption, head, rows[:_MOST_ROWS])] if rows else []

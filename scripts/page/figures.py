@@ -155,11 +155,12 @@ Figure = Chart | Bars | HeatMap | Chip | Table
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A heading, words in paragraphs, figures below them."""
+    """A heading, words in paragraphs, figures below; `more` is the address of a longer report."""
 
     title: str
     words: Sequence[str] = ()
     figures: Sequence[Figure] = ()
+    more: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,6 +107,13 @@ def _main(page: Page) -> str:
     return '<main id="report">\n' + "\n".join(parts) + "\n</main>"
 
 
+def _more(section: Section) -> str:
+    if section.more is None:
+        return ""
+    address = escape(section.more)
+    return f'<p class="more"><a href="{address}">All of it: {address}</a></p>'
+
+
 def _section(section: Section, name: str) -> str:
     words = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in section.words)
     halves = _halves(section.figures)
@@ -114,7 +121,7 @@ def _section(section: Section, name: str) -> str:
                       for k, figure in enumerate(section.figures, 1))  # fmt: skip
     return (f'<section id="{name}" aria-labelledby="{name}-title">'
             f'<h2 id="{name}-title">{escape(section.title)}</h2>{words}'
-            f'<div class="figures">{figures}</div></section>')  # fmt: skip
+            f'<div class="figures">{figures}</div>{_more(section)}</section>')  # fmt: skip
 
 
 def _halves(figures: Sequence[Figure]) -> set[int]:

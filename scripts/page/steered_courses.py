@@ -122,7 +122,7 @@ def _from_checkpoint(path: pathlib.Path) -> Course | None:
     from envs.agents.steerers.course import Count, Course
 
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             counts = [Count(int(e), str(w), int(s), int(n)) for e, w, s, n in kept["counts"]]
             settings = kept["all"].astype(float)
             return Course(

@@ -14,7 +14,8 @@ from scripts.page.steered_truth import Hidden, hidden_of
 from scripts.page.time_units import time_unit
 
 _MOST_CURVES = 6  # controls that have a chart of their own
-_MOST_ROWS = 200  # controls of a heat map and of the table
+_MOST_ROWS = 200  # controls of a heat map
+_MOST_LINES = 40  # controls of the table
 _MOST_TIMES = 40  # points of a curve, columns of a heat map
 _SETTLING = 4  # a quarter of the run is left out of all means, as in its scores
 _UNITS = (
@@ -69,7 +70,7 @@ def knob_section(run: SteeredRun) -> Section:
         figures.append(_heat_map(knobs, shown, knobs.settings - knobs.optimum, "What was left",
                                  "setting less optimum, in units",
                                  "Pale is well. "))  # fmt: skip
-        figures.append(_table(knobs, most[:_MOST_ROWS]))
+        figures.append(_table(knobs, most[:_MOST_LINES]))
     return Section("Knob by knob", _words(knobs, int(most[0])), figures)
 
 
@@ -98,9 +99,8 @@ def _words(knobs: _Knobs, most: int) -> list[str]:
         f"Over all {len(knobs.names):,} controls and after the first quarter, the settings held "
         f"were {both[0]:#.2g} units off the optimum (root mean square); untouched they would have "
         f"been {both[1]:#.2g} units off.",
-        f"{knobs.names[most]} drifted most: its optimum went between {low:.2f} and {high:.2f}, "
-        f"and was held within {held[most]:#.2g} units, root mean square, instead of "
-        f"{left[most]:#.2g}.",
+        f"{knobs.names[most]} drifted most: its optimum went between {low:.2f} and {high:.2f}. The "
+        f"settings held were {held[most]:#.2g} units off it, untouched {left[most]:#.2g}.",
         _UNITS,
     ]
 
@@ -113,8 +113,9 @@ def _curves(knobs: _Knobs, k: int) -> Chart:
     caption = "What the agent did with it."
     if knobs.optimum is not None:
         curves.append(Curve("hidden optimum", times, _short(knobs.optimum[:, k]), notes=notes))
-        caption = (f"Off by {knobs.off(knobs.settings)[k]:#.2g} units after the first quarter, root "
-                   f"mean square; untouched by {knobs.off(0.0)[k]:#.2g}.")  # fmt: skip
+        held, left = knobs.off(knobs.settings)[k], knobs.off(0.0)[k]
+        caption = (f"Off by {held:#.2g} units after the first quarter, root mean square; untouched "
+                   f"by {left:#.2g}.")  # fmt: skip
     return Chart(knobs.names[k], caption, Axis(f"time ({knobs.unit})"), Axis("units"), curves,
                  [Line("y", 0.0, "untouched")])  # fmt: skip
 
@@ -146,6 +147,8 @@ def _table(knobs: _Knobs, order: Sequence[int] | NDArray[np.int64]) -> Table:
     ]  # fmt: skip
     head = ("control", "optimum, least", "optimum, most", "off untouched", "off as held",
             "setting at the end", "optimum at the end")  # fmt: skip
+    few = "" if len(rows) == len(knobs.names) else (
+        f" The {len(rows)} of {len(knobs.names):,} controls that drifted most.")  # fmt: skip
     caption = ("What drifted most stands first. Off: from the optimum, root mean square over time "
-               "after the first quarter, in units.")  # fmt: skip
+               f"after the first quarter, in units.{few}")  # fmt: skip
     return Table("Control by control", caption, head, rows)

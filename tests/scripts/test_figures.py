@@ -14,16 +14,10 @@ from decoders.noise import Depolarizing
 from decoders.one_shot import OneShot, ShotSource
 from decoders.statistics import MemoryCounts, suppression_factor
 from decoders.threshold import ThresholdFit, ThresholdPoint, fit_threshold
-from scripts.report import (
-    LambdaCurve,
-    LerPoint,
-    TimePoint,
-    draw_lambda,
-    draw_ler_against_p,
-    draw_pareto,
-    draw_shot,
-    draw_threshold,
-)
+from scripts.report.figures import draw_ler_against_p, draw_pareto
+from scripts.report.fits import draw_lambda, draw_threshold
+from scripts.report.rows import LambdaCurve, LerPoint, TimePoint
+from scripts.report.shot import draw_shot
 from scripts.report.style import DARK, LIGHT, log_axis, power_text, seconds_text
 
 
