@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 from scripts.page.figures import Axis, Chip, Figure, Layer, Section, Table
 
 FINDINGS = "demo.json"
+_FIRST = 2  # figures of a section that has one for each knob
 _TRAINED = r"\S*train/decoder\.safetensors"  # what was trained in the demo, by its path
 
 
 class _Told(NamedTuple):
-    """How a stage is told: its heading, what it is about, and which figures of its own report."""
+    """How a stage is told: its heading, what it is about, and which figures of its own report.
+
+    Of a section that is named here the first figures are taken.
+    """
 
     title: str
     about: str
@@ -37,7 +41,7 @@ _TOLD = {
         "code. The agent sees detection events alone: it moves all controls a little at once, and "
         "judges each by the detectors that hear it. The same device with the same drift, left as "
         "it was calibrated, stands beside it.",
-        ("Detection events a cycle", "Logical errors a shot", "What the agent did",
+        ("Detection events a cycle", "Logical errors a shot", "Knob by knob", "What the agent did",
          "What drifted"),
     ),
     "train": _Told(
@@ -99,7 +103,8 @@ def _told(number: int, stage: dict[str, Any], folder: pathlib.Path) -> Section:
     if stage["folder"] == "calibrate":
         figures.append(_patch(run))
     for part in page_of(run).sections:
-        chosen = [one for one in part.figures if one.title in how.figures]
+        first = part.figures[:_FIRST] if part.title in how.figures else ()
+        chosen = [one for one in part.figures if one.title in how.figures or one in first]
         words += part.words if chosen else []
         figures += chosen
     found = Section(f"{number}. {how.title}", words, figures, more=f"{stage['run']}/report.html")
@@ -147,7 +152,7 @@ def _patch(run: pathlib.Path) -> Chip:
 
 
 def _in_short(stages: list[dict[str, Any]]) -> Section:
-    rows = [(str(number), one["does"], one["found"], f"{one['seconds']:.0f} s", one["command"])
+    rows = [(f"{number}. {one['does']}", one["found"], f"{one['seconds']:.0f} s", one["command"])
             for number, one in enumerate(stages, 1)]  # fmt: skip
     return Section(
         "In short",
@@ -155,7 +160,7 @@ def _in_short(stages: list[dict[str, Any]]) -> Section:
          "steer the parameters, teach the decoder and give the logical error rate. This page goes "
          "round that loop once."],
         [Table("Stages", "Each is a command that can be run by itself; recipes/ has its recipe.",
-               ("", "stage", "what came of it", "took", "command"), rows)],
+               ("stage", "what came of it", "took", "command"), rows)],
     )  # fmt: skip
 
 
