@@ -99,6 +99,7 @@ def _steering(folder: pathlib.Path, device: Table, distance: int, seed: int, epo
         "title": "The brought-up patch, steered",
         "seed": seed,
         "epochs": epochs,
+        "checkpoint_every_epochs": 5,
         "environment": {
             "epoch_s": _STEERED_S / epochs,
             "bound": 10.0,  # the drift takes phases farther than the usual 5 units

@@ -13,7 +13,7 @@ from scripts.page.calibrated_run import CalibratedRun, gate_name, on, read_run
 from scripts.page.calibrated_steps import steps_section
 from scripts.page.figures import Axis, Bars, Chart, Curve, Figure, HeatMap, Line, Section, Table
 from scripts.page.run_files import read_config, read_table
-from scripts.page.time_units import time_text, time_unit
+from scripts.page.time_units import time_names, time_text, time_unit
 
 if TYPE_CHECKING:
     from calib.journal import Look
@@ -131,7 +131,7 @@ def _upkeep(run: CalibratedRun) -> Section:
     looks, after = [run.looks[k] for k in done], [times[k] for k in done]
     for kind in dict.fromkeys(error.gate for error in run.looks[0].maintained):
         figures.append(_kind(run, looks, axis, after, kind))
-    figures += _maps(looks, axis.label, [f"{time:.2g}" for time in after])
+    figures += _maps(looks, axis.label, time_names(after))
     return Section("Kept while it drifts", _upkeep_words(run), figures)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scripts.page.figures import Axis, Chart, Curve, Figure, HeatMap, Line, Section, Table
 from scripts.page.steered_courses import Floats, SteeredRun
 from scripts.page.steered_truth import Hidden, hidden_of
-from scripts.page.time_units import time_unit
+from scripts.page.time_units import time_names, time_unit
 
 _MOST_CURVES = 6  # controls that have a chart of their own
 _MOST_ROWS = 200  # controls of a heat map
@@ -131,7 +131,7 @@ def _heat_map(
         f"The {len(shown):,} of {len(knobs.names):,} controls that moved most.")  # fmt: skip
     return HeatMap(
         heading, f"{words}{few}".strip(), Axis(label), "control", f"time ({knobs.unit})",
-        [knobs.names[k] for k in shown.tolist()], [f"{time:.3g}" for time in knobs.times.tolist()],
+        [knobs.names[k] for k in shown.tolist()], time_names(knobs.times.tolist()),
         [_short(values[:, k]) for k in shown.tolist()], centred=True,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TIMES = 40  # at which the optimum is asked for
 _TIMES_OF_PULSES = 7  # each takes a second there
-_SAME = 1e-6  # of the detections a cycle at the optimum, then and now
+_SAME = 1e-6  # of the detections a cycle, then and now
 
 Floats = NDArray[np.float64]
 
@@ -33,14 +33,14 @@ class Hidden(NamedTuple):
 
 class _Drawn(NamedTuple):
     hidden: Hidden
-    best: float  # detections a cycle to be expected at the first of the epochs, at the optimum
+    untouched: dict[int, float]  # detections a cycle to be expected at some epochs
 
 
 def hidden_of(run: SteeredRun) -> Hidden | str:
     """The optimum at epochs that the run has done, or why it is not known.
 
-    The judge wrote down what it saw with the optimum: if the device that is made here shows
-    anything else, it is not the run's.
+    The judge wrote down what an untouched device makes, which tells where its optimum is: if the
+    one that is made here makes anything else, it is not the run's.
     """
     if isinstance(run.recipe, str):
         return f"its recipe cannot be read again: {run.recipe}"
@@ -50,8 +50,9 @@ def hidden_of(run: SteeredRun) -> Hidden | str:
         drawn = _drawn(run.folder, text, course.stride)
     except (ValueError, OSError, ImportError) as why:
         return f"the device cannot be made again: {why}"
-    hidden, then = drawn.hidden, float(course.expected[drawn.hidden.epochs[0], 3])
-    if abs(drawn.best - then) > _SAME * then:
+    hidden, then = drawn.hidden, course.expected[:, 2]
+    known = [(now, then[epoch]) for epoch, now in drawn.untouched.items() if epoch < len(then)]
+    if any(abs(now - before) > _SAME * before for now, before in known):
         return ("the device that its recipe makes here is not the one that was steered: the "
                 "simulator has changed since")  # fmt: skip
     done = hidden.epochs < course.stride * len(course.settings)
@@ -71,9 +72,12 @@ def _drawn(folder: pathlib.Path, text: str, stride: int) -> _Drawn:
     epochs = stride * np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.int64))
     times_s = (epochs + 1) * config.environment.epoch_s  # the first epoch ends the reset's look
     optimum = np.array([plant.optimum(float(time_s)) for time_s in times_s])
-    rates = plant.rates(optimum[:1], float(times_s[0]))
-    best = float((rates @ plant.cones.counts)[0]) / config.environment.memory.rounds
-    return _Drawn(Hidden(epochs, optimum, plant.controls), best)
+    untouched = {}
+    for k in (0, len(epochs) // 2, -1):
+        rates = plant.rates(0 * optimum[:1], float(times_s[k]))
+        detections = float((rates @ plant.cones.counts)[0])
+        untouched[int(epochs[k])] = detections / config.environment.memory.rounds
+    return _Drawn(Hidden(epochs, optimum, plant.controls), untouched)
 
 
 def _plant(config: SteerConfig) -> Plant:
