@@ -74,6 +74,14 @@ class Snapshot:
             misread=tuple(_misread(reported, qubit) for qubit in qubits),
         )
 
+    @property
+    def calibrated_text(self) -> str:
+        """When that was, for a reader: 2025-02-26 20:26 UTC; empty if it is not known."""
+        if not self.calibrated:
+            return ""
+        when = datetime.datetime.fromisoformat(self.calibrated).astimezone(datetime.UTC)
+        return f"{when:%Y-%m-%d %H:%M} UTC"
+
     @cached_property
     def entangler(self) -> str:
         """The two-qubit gate: cz, or ecr."""

@@ -64,9 +64,12 @@ def run(options: argparse.Namespace) -> int:
 
     from decoders.baselines import custom_decoders_of, resolve_decoder
     from decoders.decode_file import decode, format_of, model_of, read_events, write_predictions
+    from decoders.event_fractions import fraction_doubt
     from decoders.files import read_circuit, read_error_model
+    from scripts.event_folder import refuse_folders
     from scripts.progress import progress_bar
 
+    refuse_folders(options)
     custom = custom_decoders_of([options.custom_decoders] if options.custom_decoders else [])
     decoder = resolve_decoder(options.decoder, custom=custom)
     circuit = options.circuit and read_circuit(options.circuit)
@@ -78,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
         options.events, format_of(options.events, options.format), detectors=detectors,
         observables=observables if options.appended else 0,
     )  # fmt: skip
+    doubt = fraction_doubt(model, events)
     if options.flips:
         form = format_of(options.flips, options.flips_format)
         _, flips = read_events(options.flips, form, detectors=0, observables=observables)
@@ -90,8 +94,8 @@ def run(options: argparse.Namespace) -> int:
         np.save(options.odds, decoded.odds)
     if options.out:
         write_predictions(options.out, out_format, decoded.predictions, observables)
-    if note:
-        print(f"note: {note}", file=sys.stderr)
+    for said in filter(None, [note, doubt]):
+        print(f"note: {said}", file=sys.stderr)
     left = _without_unsure(decoded.odds, truth, observables)
     _print(decoded, observables, options, left)
     return 0

@@ -263,10 +263,8 @@ def _under_way(
     if options.json:
         found = {"submitted": not stopped, "deployments": numbers, "stopped": stopped}
         print(json.dumps(found))
-    else:
-        what = "--resume --wait" if stopped else "--wait"
-        does = "goes on" if stopped else "fetches and decodes"
-        print(f"{ledger.command(' '.join(map(str, numbers)), what)} {does}")
+    elif not stopped:
+        print(f"{ledger.command(' '.join(map(str, numbers)), '--wait')} fetches and decodes")
     for text in dict.fromkeys(stopped):
         print(f"stopped: {text}", file=sys.stderr)
     return 1 if stopped else 0
@@ -286,7 +284,7 @@ def plan_text(made: Plan) -> str:
     lines = [
         f"{config.name}, {rounds}, {states}{basis}, {config.shots:,} shots each",
         f"on {config.backend} through {config.service}, as calibrated "
-        f"{made.snapshot.calibrated[:16] or 'at an unknown time'}",
+        f"{made.snapshot.calibrated_text or 'at an unknown time'}",
         f"qubits {' '.join(map(str, made.placement))}; "
         f"{'no resets' if made.reset_free else 'with resets'}; {gates}{added}",
         "",

@@ -6,13 +6,15 @@ import argparse
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.runtime import Deployment, JobRow, Ledger, Progress, Service
 
 DEFAULT_LEDGER = pathlib.Path("runs/jobs.sqlite")
+_HERE = ("stim", "aer")  # services that run on this computer and charge nothing
+_MUCH = 1.2  # times the estimate, which a charge beyond is warned of
 
 EPILOG = """\
 examples:
@@ -59,10 +61,11 @@ def run(options: argparse.Namespace) -> int:
 
     with Ledger.open(options.ledger, "write" if acts else "read") as ledger:
         chosen = [ledger.deployment(number) for number in dict.fromkeys(options.deployments)]
-        stopped = []
+        stopped = dict[int, str]()
         for one in chosen if acts else ():
+            _say_if_idle(ledger, one, options)
             said = _act(ledger, one, options).stopped
-            stopped += [said] if said else []
+            stopped |= {one.id: said} if said else {}
         chosen = [ledger.deployment(one.id) for one in chosen]  # with the ceiling of now
         decoded = None
         if options.fetch or options.wait:
@@ -76,8 +79,10 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace, acts: bool) -> None:
     """What can be refused before the ledger is opened."""
     if acts and not options.deployments:
-        raise ValueError("which deployment? `syndrift jobs` lists them, `syndrift jobs ID --wait` "
-                         "acts on one")  # fmt: skip
+        from calib.runtime.ledger import jobs_command
+
+        raise ValueError(f"which deployment? {jobs_command(options.ledger)} lists them, "
+                         f"{jobs_command(options.ledger, 'ID', '--wait')} acts on one")  # fmt: skip
     if options.cancel and (options.resume or options.fetch or options.wait):
         raise ValueError("--cancel goes alone: fetch what was done in time afterwards")
     if options.ceiling is not None and not options.resume:
@@ -87,6 +92,21 @@ def _check(options: argparse.Namespace, acts: bool) -> None:
             raise ValueError(f"--{name.removesuffix('s')} is for decoding: add --fetch or --wait")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: expected a folder, got a file")
+
+
+def _say_if_idle(ledger: Ledger, deployment: Deployment, options: argparse.Namespace) -> None:
+    """A word where nothing is to be sent, or to be cancelled."""
+    jobs = ledger.jobs(deployment.id)
+    to_send = any(job.state in ("planned", "sending") for job in jobs)
+    said = ""
+    if options.resume and not to_send:
+        sent = all(job.service_job for job in jobs)
+        why = "all jobs were sent" if sent else "what was not sent is cancelled"
+        said = f"nothing to send: {why}"
+    elif options.cancel and all(job.ended for job in jobs):
+        said = "nothing to cancel: all have ended"
+    if said:
+        print(f"note: deployment {deployment.id}: {said}", file=sys.stderr)
 
 
 def _act(ledger: Ledger, deployment: Deployment, options: argparse.Namespace) -> Progress:
@@ -151,7 +171,7 @@ def _decoded(
 def _show(
     ledger: Ledger,
     chosen: Sequence[Deployment],
-    stopped: Sequence[str],
+    stopped: Mapping[int, str],
     decoded: dict[str, Any] | None,
     options: argparse.Namespace,
 ) -> None:
@@ -159,14 +179,20 @@ def _show(
         shown = [_deployment_data(ledger, one) for one in chosen or ledger.deployments()]
         kept = decoded and {key: value for key, value in decoded.items() if key != "text"}
         print(json.dumps({"ledger": str(options.ledger), "deployments": shown,
-                          "stopped": stopped, "decoded": kept}))  # fmt: skip
+                          "stopped": list(stopped.values()), "decoded": kept}))  # fmt: skip
     elif chosen:
-        print("\n\n".join(_jobs_text(ledger, one) for one in chosen))
+        # What stopped says itself how to go on.
+        advice = {one.id: "" if one.id in stopped else _advice(ledger, one) for one in chosen}
+        print("\n\n".join(_jobs_text(ledger, one, advice[one.id]) for one in chosen))
         if decoded is not None:
             print(f"\n{decoded['text']}")
     else:
         print(_list_text(ledger))
-    for text in dict.fromkeys(stopped):
+    for one in chosen or ledger.deployments():
+        said = _overcharge_text(ledger.jobs(one.id))
+        if said:
+            print(f"warning: deployment {one.id} {said}", file=sys.stderr)
+    for text in dict.fromkeys(stopped.values()):
         print(f"stopped: {text}", file=sys.stderr)
 
 
@@ -176,7 +202,10 @@ def _list_text(ledger: Ledger) -> str:
 
     deployments = ledger.deployments()
     if not deployments:
-        return f"{ledger.path}: no deployments yet; `syndrift deploy ... --submit` makes one"
+        from calib.runtime.ledger import ledger_option
+
+        deploy = f"syndrift deploy ... --submit {ledger_option(ledger.path)}".rstrip()
+        return f"{ledger.path}: no deployments yet; `{deploy}` makes one"
     header = ("ID", "name", "service", "backend", "planned (UTC)", "jobs", "seconds")
     rows, notes = [], []
     for one in deployments:
@@ -184,12 +213,12 @@ def _list_text(ledger: Ledger) -> str:
         rows.append((str(one.id), one.name, one.service, one.backend,
                      f"{one.created:%Y-%m-%d %H:%M}", _states_text(jobs),
                      _seconds_text(one, jobs)))  # fmt: skip
-        said = (_errors_text(jobs), _advice(ledger, one, jobs))
+        said = (_errors_text(jobs), _advice(ledger, one))
         notes += [f"{one.id}: {text}" for text in said if text]
     return "\n".join([aligned(header, rows), *notes])
 
 
-def _jobs_text(ledger: Ledger, deployment: Deployment) -> str:
+def _jobs_text(ledger: Ledger, deployment: Deployment, advice: str) -> str:
     """One deployment, job by job."""
     from scripts.table import aligned
 
@@ -202,10 +231,10 @@ def _jobs_text(ledger: Ledger, deployment: Deployment) -> str:
     header = ("job", "state", "service's id", "circuits", "shots", "attempts", "seconds", "note")
     table = aligned(header, [
         (str(job.position), job.state, job.service_job or "-", str(job.circuits), f"{job.shots:,}",
-         str(job.attempts), _job_seconds_text(job), _note(job))
+         str(job.attempts), _job_seconds_text(deployment, job), _note(job))
         for job in jobs
     ])  # fmt: skip
-    return "\n\n".join(filter(None, [head, table, _advice(ledger, deployment, jobs)]))
+    return "\n\n".join(filter(None, [head, table, advice]))
 
 
 def _states_text(jobs: Sequence[JobRow]) -> str:
@@ -215,15 +244,32 @@ def _states_text(jobs: Sequence[JobRow]) -> str:
 
 
 def _seconds_text(deployment: Deployment, jobs: Sequence[JobRow]) -> str:
+    if deployment.service in _HERE:
+        done = all(job.ended for job in jobs)
+        return "free" if done else f"free (a device: ~{deployment.estimate.seconds:.4g})"
     if all(job.seconds_charged is not None for job in jobs):
         return f"{sum(job.seconds for job in jobs):.4g} charged"
     return f"{sum(job.seconds for job in jobs):.4g} of about {deployment.estimate.seconds:.4g}"
 
 
-def _job_seconds_text(job: JobRow) -> str:
+def _job_seconds_text(deployment: Deployment, job: JobRow) -> str:
+    if deployment.service in _HERE:
+        return "free"
     if job.seconds_charged is not None:
         return f"{job.seconds_charged:.4g}"
     return f"~{job.estimate_seconds:.4g}"
+
+
+def _overcharge_text(jobs: Sequence[JobRow]) -> str:
+    """That more was charged than expected, of the jobs whose charge is known."""
+    known = [job for job in jobs if job.seconds_charged]
+    charged_s = sum(job.seconds for job in known)
+    expected_s = sum(job.estimate_seconds for job in known)
+    if not expected_s or charged_s <= _MUCH * expected_s:
+        return ""
+    many = "1 job" if len(known) == 1 else f"{len(known):,} jobs"
+    return (f"was charged {charged_s:.4g} s for {many}, {charged_s / expected_s:.1f} times the "
+            f"{expected_s:.4g} s that were estimated")  # fmt: skip
 
 
 def _note(job: JobRow) -> str:
@@ -237,14 +283,19 @@ def _errors_text(jobs: Sequence[JobRow]) -> str:
     return wrong[0] + more if wrong else ""
 
 
-def _advice(ledger: Ledger, deployment: Deployment, jobs: Sequence[JobRow]) -> str:
+def _advice(ledger: Ledger, deployment: Deployment) -> str:
     """The next command, where there is something to do."""
+    from calib.runtime.ceiling import beyond_ceiling
     from calib.runtime.order import AT_SERVICE
     from scripts.deployment_results import folder_of
 
+    jobs = ledger.jobs(deployment.id)
     states = {job.state for job in jobs}
-    if states & {"planned", "sending"}:
-        return f"{ledger.command(deployment.id, '--resume')} sends what was not sent"
+    not_sent = [job for job in jobs if job.state in ("planned", "sending")]
+    if not_sent:
+        first = not_sent[0]  # of one in `sending` the service is asked before the ceiling counts
+        beyond = beyond_ceiling(ledger, first) if first.state == "planned" else None
+        return beyond or f"{ledger.command(deployment.id, '--resume')} sends what was not sent"
     if states & set(AT_SERVICE):
         return f"{ledger.command(deployment.id, '--wait')} fetches the results and decodes them"
     if "fetched" in states and not (folder_of(ledger, deployment) / "results.json").exists():

@@ -36,6 +36,7 @@ cannot tell it. Where they tell nothing at all, no model is written.
 """
 
 _MUCH, _ENOUGH = 2.0, 10_000
+_ENOUGH_TO_TUNE = 50_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
     from decoders.decode_file import model_of
     from decoders.files import read_circuit, read_error_model
     from decoders.prior_bars import refuse_useless
+    from scripts.event_folder import refuse_folders
 
+    refuse_folders(options)
     circuit = options.circuit and read_circuit(options.circuit)
     given = options.dem and read_error_model(options.dem)
     model, note = model_of(resolve_decoder("pymatching"), circuit, given)
@@ -75,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
     (tuned or learnt).model.to_file(options.out)
     if options.bars:
         _write_bars(options.bars, model, learnt)
-    for said in filter(None, [note, _doubt(learnt, len(events)), _unknown(learnt)]):
+    few = _few(len(events), options.decoder if tuned else None)
+    for said in filter(None, [note, _doubt(learnt), few, _unknown(learnt)]):
         print(f"note: {said}", file=sys.stderr)
     found = {"shots": len(events), "out": str(options.out), **_figures(learnt)}
     if tuned:
@@ -169,14 +173,29 @@ def _unknown(learnt: Learnt) -> str | None:
     return f"not identified, of {len(names):,} errors: {'; '.join(said)}" if said else None
 
 
-def _doubt(learnt: Learnt, shots: int) -> str | None:
-    """Whether the model may not be of these shots, or these may be too few."""
-    if learnt.misfit_after > _MUCH:
+def _doubt(learnt: Learnt) -> str | None:
+    """Whether the model may not be of these shots."""
+    if learnt.misfit_after <= _MUCH:
+        return None
+    return (
+        f"squared deviations are {learnt.misfit_after:.3g} times what chance explains: are the "
+        "shots of this circuit? Errors that the model lacks are not learnt"
+    )
+
+
+def _few(shots: int, tuned_for: str | None) -> str | None:
+    """Whether the shots may be too few: tuning for a decoder takes more of them than learning."""
+    if tuned_for and shots < _ENOUGH_TO_TUNE:
         return (
-            f"squared deviations are {learnt.misfit_after:.3g} times what chance explains: are the "
-            "shots of this circuit? Errors that the model lacks are not learnt"
+            f"{shots:,} shots are few to tune {tuned_for} with, and show a large gain alone: take "
+            f"{_ENOUGH_TO_TUNE:,} or more, or learn from the events alone, without --flips"
         )
-    return f"{shots:,} shots tell little: take {_ENOUGH:,}" if shots < _ENOUGH else None
+    if shots < _ENOUGH:
+        return (
+            f"{shots:,} shots are few to learn from, and probabilities are known the less well: "
+            f"take {_ENOUGH:,} or more"
+        )
+    return None
 
 
 def _figures(learnt: Learnt) -> dict[str, Any]:
@@ -227,17 +246,22 @@ def _summary(found: dict[str, Any]) -> str:
         )
     if tuned := found.get("tuned"):
         lines.append(_tuned_summary(tuned))
-    return "\n".join([*lines, f"the error model is in {found['out']}"])
+    which = "tuned" if tuned and tuned["better"] else "learnt"
+    return "\n".join([*lines, f"the {which} error model is in {found['out']}"])
 
 
 def _tuned_summary(tuned: dict[str, Any]) -> str:
-    errors = f"{tuned['errors_tuned']:,} errors for {tuned['errors_learnt']:,}"
+    from decoders.tuned_priors import SIGNIFICANT
+
     ratio = ""
     if tuned["ratio"] is not None:
         low, high = tuned["interval"]
         ratio = f", {tuned['ratio']:.3f} [{low:.3f}, {high:.3f}] times as many"
-    verdict = "taken" if tuned["better"] else "not taken: what is learnt from events is as good"
+    fewer = tuned["errors_tuned"] < tuned["errors_learnt"]
+    why = f"that may be chance (p is not below {SIGNIFICANT:g})" if fewer else "that is no gain"
+    kept = f"{why}: what is written is learnt from the events alone"
     return (
-        f"tuned for {tuned['decoder']}, on shots kept for that: {errors}{ratio}, "
-        f"p = {tuned['p_value']:.1e}: {verdict}"
+        f"tuned with the flips, on the shots kept to judge by: {tuned['decoder']} makes "
+        f"{tuned['errors_tuned']:,} errors, {tuned['errors_learnt']:,} without the tuning{ratio}, "
+        f"p = {tuned['p_value']:.2g}: {'the tuned model is taken' if tuned['better'] else kept}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def _reproduce(run: pathlib.Path, options: argparse.Namespace) -> dict[str, Any]
     from scripts import run_folder
     from scripts.progress import progress_bar
 
+    _refuse_deployment(run)
     manifest = run_folder.read_manifest(run)
     if manifest["verb"] not in ("evaluate", "compare"):
         raise ValueError(f"{run}: a run of `syndrift {manifest['verb']}` has no counts")
@@ -70,6 +72,25 @@ def _reproduce(run: pathlib.Path, options: argparse.Namespace) -> dict[str, Any]
         "rows_that_differ": len(differing),
         "versions_that_differ": other,
     }
+
+
+def _refuse_deployment(folder: pathlib.Path) -> None:
+    """Raises ValueError for a deployment's results: what a device measured is not drawn again."""
+    if not (folder / "results.json").is_file() or not any(folder.glob("state-*/metadata.json")):
+        return
+    from calib.runtime.ledger import USUAL, jobs_command
+
+    # As `folder_of` names them: deployment-3 of jobs.sqlite, mine-deployment-3 of mine.sqlite.
+    named = re.fullmatch(r"(?:(.+)-)?deployment-(\d+)", folder.resolve().name)
+    ledger, number = (named[1] or "jobs", named[2]) if named else ("jobs", "ID")
+    parent = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
+    beside = parent / f"{ledger}.sqlite"
+    here = beside.is_file() or ledger != "jobs"
+    command = jobs_command(beside if here else pathlib.Path(USUAL), number, "--fetch")
+    raise ValueError(
+        f"{folder}: a deployment, whose shots a device measured: they are not drawn again. "
+        f"{command} decodes them again, from the ledger"
+    )
 
 
 def _recount(

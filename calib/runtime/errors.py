@@ -39,6 +39,10 @@ class Expired(ServiceError):
     """The credentials are no longer, or not yet, good: log in again; nothing is lost."""
 
 
+class NoAccount(Expired, ValueError):
+    """There are no credentials at all; the text says how one comes by them, from the beginning."""
+
+
 class UnknownJob(ServiceError):
     """The service has no job of this id (any more)."""
 

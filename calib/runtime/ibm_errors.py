@@ -14,6 +14,7 @@ from calib.runtime.errors import (
     Busy,
     Expired,
     JobFailed,
+    NoAccount,
     Refused,
     ServiceError,
     Transient,
@@ -22,8 +23,14 @@ from calib.runtime.errors import (
 
 _LOG_IN = ("log in again: QiskitRuntimeService.save_account(..., overwrite=True) in Python, or set "
            "QISKIT_IBM_TOKEN in the environment")  # fmt: skip
-_EXPIRED = {"IBMNotAuthorizedError", "IBMAccountError", "AccountsError", "AccountNotFoundError",
-            "InvalidAccountError"}  # fmt: skip
+_FIRST_LOGIN = (
+    "no IBM Quantum account is known on this computer. First make one, and an API key, at "
+    "https://quantum.cloud.ibm.com. Then save the key, once, in Python: `from qiskit_ibm_runtime "
+    'import QiskitRuntimeService; QiskitRuntimeService.save_account(token="<API key>")`; or put '
+    "it into the environment variable QISKIT_IBM_TOKEN. Then give the same command again. Fake "
+    "backends, such as fake_torino, need no account: leave --service ibm out"
+)
+_EXPIRED = {"IBMNotAuthorizedError", "IBMAccountError", "AccountsError", "InvalidAccountError"}
 _FAILED = {"RuntimeJobFailureError", "RuntimeJobMaxTimeoutError"}
 _REFUSED = {"IBMInputValueError", "QiskitBackendNotFoundError", "RuntimeProgramNotFound",
             "RuntimeInvalidStateError", "ValueError", "TypeError"}  # fmt: skip
@@ -53,6 +60,8 @@ def _ours(error: Exception) -> ServiceError | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     text = redacted(" ".join(str(error).split()) or type(error).__name__)
     status = _status(error)
+    if "AccountNotFoundError" in names:
+        return NoAccount(_FIRST_LOGIN)
     if "RuntimeJobNotFound" in names:
         return UnknownJob(text)
     if names & _FAILED:

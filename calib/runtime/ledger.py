@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,18 @@ def _now() -> datetime:
 
 
 USUAL = "runs/jobs.sqlite"  # where the verbs keep their ledger, unless told otherwise
+
+
+def jobs_command(ledger: pathlib.Path, deployments: object = "", what: str = "") -> str:
+    """The command that does something with deployments of a ledger, or lists them all."""
+    words = ["syndrift jobs", str(deployments), what, ledger_option(ledger)]
+    return f"`{' '.join(filter(None, words))}`"
+
+
+def ledger_option(ledger: pathlib.Path) -> str:
+    """The option that names a ledger, nothing where it is the usual one."""
+    usual = ledger.resolve() == pathlib.Path(USUAL).resolve()
+    return "" if usual else f"--ledger {shlex.quote(str(ledger))}"
 
 
 class Ledger:
@@ -85,9 +98,7 @@ class Ledger:
 
     def command(self, deployments: object, what: str) -> str:
         """The command that does something with deployments of this ledger, to be shown."""
-        usual = pathlib.Path(USUAL)
-        where = "" if self.path.resolve() == usual.resolve() else f" --ledger {self.path}"
-        return f"`syndrift jobs {deployments} {what}{where}`"
+        return jobs_command(self.path, deployments, what)
 
     def close(self) -> None:
         """Closes the file; nothing more can be asked of this object."""

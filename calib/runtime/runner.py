@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from calib.runtime.ceiling import beyond_ceiling
 from calib.runtime.credentials import redacted
 from calib.runtime.errors import (
     Busy,
@@ -67,6 +68,7 @@ class Runner:
         self._patience = Patience(patience_s=patience_s, sleep=sleep, clock=clock, rng=rng, say=say)
         self._fetching = Fetching(ledger, service, self._patience, self._properties)
         self._seen: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._option = "--resume"  # of `syndrift jobs`: it does again what was last asked for
 
     def submit(self, deployment: int) -> Progress:
         """Sends every job that is not sent, up to the ceiling; does not wait for results.
@@ -74,6 +76,7 @@ class Runner:
         ValueError while another process sends jobs of the same deployment.
         """
         self._check_service(deployment)
+        self._option = "--resume"
         stopped = None
         with self._alone(deployment):
             try:
@@ -92,6 +95,7 @@ class Runner:
         With `wait` until every job that was sent has ended. Other processes may do the same.
         """
         self._check_service(deployment)
+        self._option = "--wait"
         stopped = None
         pauses = self._patience.begin()
         try:
@@ -113,6 +117,7 @@ class Runner:
     def cancel(self, deployment: int) -> Progress:
         """Cancels what has not ended; what was done meanwhile can still be fetched."""
         self._check_service(deployment)
+        self._option = "--cancel"
         stopped = None
         self._ledger.cancel_planned(deployment)  # also stops a process that is just sending
         with self._alone(deployment):
@@ -218,7 +223,7 @@ class Runner:
 
     def _cancel(self, job: JobRow) -> None:
         job_id, doing = job.service_job or "", f"cancelling job {job.position}"
-        go_on = f"{self._ledger.command(job.deployment, '--cancel')} tries again"
+        go_on = self._go_on(job.deployment)
         try:
             self._patience.asked(lambda: self._service.cancel(job_id), doing, go_on)
             state = self._patience.asked(lambda: self._service.state(job_id), doing, go_on)
@@ -234,18 +239,9 @@ class Runner:
     # What both need.
 
     def _check_ceiling(self, job: JobRow) -> None:
-        ceiling_s = self._ledger.deployment(job.deployment).ceiling_seconds
-        if ceiling_s is None:
-            return
-        others = [one for one in self._ledger.jobs(job.deployment) if one.id != job.id]
-        spent_s = sum(one.seconds for one in others)
-        if spent_s + job.estimate_seconds > ceiling_s * (1 + 1e-9):
-            raise Stopped(
-                f"the ceiling of {ceiling_s:g} s is reached: {spent_s:.4g} s are charged or "
-                f"expected for what was sent, job {job.position} needs {job.estimate_seconds:.4g} s"
-                f" more. It was not sent: fetch first (charges replace estimates), or raise the "
-                f"ceiling, then {self._go_on(job.deployment)}"
-            )
+        why = beyond_ceiling(self._ledger, job)
+        if why:
+            raise Stopped(why)
 
     def _properties(self, backend: str, go_on: str) -> Mapping[str, Any]:
         """The reported properties, at most ten minutes old."""
@@ -275,4 +271,4 @@ class Runner:
         return only_one(self._ledger.path, f"sending deployment {deployment}")
 
     def _go_on(self, deployment: int) -> str:
-        return f"{self._ledger.command(deployment, '--resume')} goes on"
+        return f"{self._ledger.command(deployment, self._option)} goes on"

@@ -186,7 +186,7 @@ def recorded(ledger: Ledger, deployment: int) -> tuple[Recorded, ...]:
     if not all(found.values()):
         raise ValueError(
             f"deployment {deployment} has no results yet: fetch them with "
-            f"`syndrift jobs {deployment} --fetch`"
+            f"{ledger.command(deployment, '--fetch')}"
         )
     return tuple(_joined(parts) for parts in found.values())
 

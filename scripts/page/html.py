@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from scripts.page.figures import Axis, Bars, Chart, Chip, Figure, HeatMap, Page, Section, Table
 from scripts.report.style import DARK, LIGHT, Palette, seconds_text
 
@@ -182,18 +184,17 @@ def _fields(figure: Figure) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """As JSON can say it: dataclasses as objects, arrays as lists, what is not finite as null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name))
-                for field in dataclasses.fields(value)}  # fmt: skip
+    if isinstance(value, str | int) or value is None:
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, str | bool) or value is None:
-        return value
     if isinstance(value, Iterable):
         return [_plain(each) for each in value]
-    return value if isinstance(value, int) or math.isfinite(value) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
 
 
 # Figures in words -----------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def draw_chip(
         how = "routed with swaps, so that the circuit's qubits wander among those ringed"
     elif config.placement is not None:
         how = "placed by hand"
-    when = snapshot.calibrated[:10] or "an unknown day"
+    when = snapshot.calibrated_text[:10] or "an unknown day"
     return draw_placement(
         snapshot, [chosen], target, title=f"{config.name} on {config.backend}",
         origin=f"As reported on {when}; {how}.",

@@ -192,6 +192,55 @@ def test_wrong_usage_is_one_line(
     assert words in err
 
 
+@pytest.mark.parametrize(("asked", "words"), [
+    (["state-0"], "state-0: expected a file of detection events, got a folder; in it would do: "
+     "detection_events.b8, with --circuit circuit.stim, --flips obs_flips_actual.b8"),
+    (["."], "state-0/detection_events.b8 or state-1/detection_events.b8, with --circuit"),
+    (["events.b8", "--circuit", "state-0"], "--circuit state-0: expected a stim circuit, got a "
+     "folder; in it would do: circuit.stim\n"),
+    (["events.b8", "--circuit", "my.stim", "--flips", "state-1"], "would do: obs_flips_actual.b8"),
+    (["none"], "none: expected a file of detection events, got a folder; neither it nor a"),
+])  # fmt: skip
+@pytest.mark.parametrize("verb", ["decode", "priors"])
+def test_a_folder_names_the_files_in_it_that_would_do(
+    verb: str, asked: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The files of a deployment, as `decoders.deploy.concluded.write_shots` names them."""
+    pathlib.Path("none").mkdir()
+    for state in ("state-0", "state-1"):
+        pathlib.Path(state).mkdir()
+        for name in ("circuit.stim", "circuit_ideal.stim", "detection_events.b8", "metadata.json",
+                     "measurements.b8", "obs_flips_actual.b8"):  # fmt: skip
+            pathlib.Path(state, name).touch()
+    out = ["--out", "new.dem"] if verb == "priors" else []
+    assert main([verb, *asked, *out]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_events_that_are_not_of_the_model_are_doubted(
+    given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hundred times less noise than made the events; and shots with hardly an event."""
+    detectors = given.circuit.num_detectors
+    text = str(given.circuit).replace("DEPOLARIZE1(0.1)", "DEPOLARIZE1(0.001)")
+    pathlib.Path("quiet.stim").write_text(text)
+    write("events.b8", given.events, num_detectors=detectors)
+    asked = ["decode", "events.b8", "--out", "out.01", *PLAIN, "--circuit"]
+    assert main([*asked, "my.stim"]) == 0
+    assert not capsys.readouterr().err
+    assert main([*asked, "quiet.stim"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"note: detectors fire in {given.events.mean():.2g} of all cases, in 0.0"
+    )
+    assert "are the shots of this circuit" in said
+    quiet = np.asarray(stim.Circuit(text).compile_detector_sampler(seed=5).sample(200))
+    for shots, doubted in ((200, True), (20, False)):
+        write("few.b8", quiet[:shots], num_detectors=detectors)
+        assert main(["decode", "few.b8", "--circuit", "my.stim", "--out", "out.01", "--json"]) == 0
+        assert ("detectors fire in" in capsys.readouterr().err) == doubted
+
+
 def test_the_ending_says_the_format_unless_it_is_given() -> None:
     assert format_of(pathlib.Path("a/b.r8")) == "r8"
     assert format_of(pathlib.Path("a/b.bin"), "b8") == "b8"

@@ -26,6 +26,7 @@ def test_a_dry_run_sends_and_writes_nothing(capsys: pytest.CaptureFixture[str]) 
     assert main(["deploy", *FAST]) == 0
     said = capsys.readouterr().out
     assert "nothing was sent: add --submit" in said
+    assert "as calibrated 2025-02-26 20:26 UTC" in said  # reported as 15:26 at UTC - 5 hours
     assert "qubits 2 3 4 5 6; no resets" in said
     assert not list(pathlib.Path().iterdir())
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from tests.calib.runtime.scripted import ScriptedService, World, planned
 
 ORIGINAL = jobs.service_of  # the fixture puts a scripted service in its place
 LEDGER = pathlib.Path("runs/jobs.sqlite")
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -86,13 +90,18 @@ def test_what_stops_is_said_and_resumed(
     assert main(["jobs", "1", "--resume", "--wait"]) == 1
     streams = capsys.readouterr()
     assert "stopped: sending job 0: 401" in streams.err
+    assert "`syndrift jobs" not in streams.out  # what stopped says how to go on, once
     assert "1 sending" in streams.out
     service.renew()
     data = found(capsys, "1", "--resume", "--wait", status=1)
     assert "the ceiling of 6 s is reached" in data["stopped"][0]
+    # Each of three jobs is expected to take 1 + 20 · 2 · 0.1 = 5 s.
+    assert "`syndrift jobs 1 --resume --ceiling 15` sends all" in data["stopped"][0]
+    assert main(["jobs", "1"]) == 0
+    assert data["stopped"][0] in capsys.readouterr().out
     assert states(data) == ["queued", "planned", "planned"]
     assert data["deployments"][0]["jobs"][0]["attempts"] == 2
-    data = found(capsys, "1", "--resume", "--ceiling", "100", "--wait")
+    data = found(capsys, "1", "--resume", "--ceiling", "15", "--wait")
     assert not data["stopped"]
     assert states(data) == ["fetched"] * 3
     assert set(service.created.values()) == {1}
@@ -123,6 +132,93 @@ def test_several_are_decoded_together(capsys: pytest.CaptureFixture[str], servic
     assert data["decoded"] == {"results": [{"deployment": 1}, {"deployment": 3}]}
     assert main(["jobs", "1", "3"]) == 0
     assert capsys.readouterr().out.count("deployment ") == 2
+
+
+def test_where_nothing_is_to_be_done_that_is_said(
+    capsys: pytest.CaptureFixture[str], service: ScriptedService
+):
+    planned(LEDGER)
+    assert main(["jobs", "1", "--resume"]) == 0
+    assert "note" not in capsys.readouterr().err
+    assert main(["jobs", "1", "--resume", "--wait"]) == 0
+    said = "note: deployment 1: nothing to send: all jobs were sent\n"
+    assert capsys.readouterr().err.startswith(said)
+    assert main(["jobs", "1", "--cancel"]) == 0
+    assert capsys.readouterr().err == "note: deployment 1: nothing to cancel: all have ended\n"
+    planned(LEDGER)
+    assert main(["jobs", "2", "--cancel"]) == 0
+    assert not capsys.readouterr().err
+    assert main(["jobs", "2", "--resume"]) == 0
+    assert "nothing to send: what was not sent is cancelled" in capsys.readouterr().err
+    assert sum(service.created.values()) == 3
+
+
+def test_more_charged_than_expected_is_warned_of(
+    capsys: pytest.CaptureFixture[str], service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+):
+    """Each of three jobs is expected to take 5 s."""
+    planned(LEDGER)
+    planned(LEDGER)
+    monkeypatch.setattr(service, "seconds_charged", lambda job_id: 6.0)  # 1.2 times: no more
+    assert main(["jobs", "1", "--resume", "--wait"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    monkeypatch.setattr(service, "seconds_charged", lambda job_id: 6.1)
+    assert main(["jobs", "2", "--resume", "--wait"]) == 0
+    capsys.readouterr()
+    assert main(["jobs"]) == 0
+    assert capsys.readouterr().err == (
+        "warning: deployment 2 was charged 18.3 s for 3 jobs, 1.2 times the 15 s that were "
+        "estimated\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["stim", "aer"])
+def test_jobs_that_run_here_are_free(
+    name: str, capsys: pytest.CaptureFixture[str], service: ScriptedService
+):
+    service.name = name
+    number = planned(LEDGER)
+    with Ledger.open(LEDGER, "write") as ledger:
+        ledger._connection.execute("UPDATE deployments SET service = ?", [name])
+    assert main(["jobs"]) == 0
+    assert "free (a device: ~15)" in capsys.readouterr().out
+    assert main(["jobs", str(number), "--cancel"]) == 0
+    for arguments in ([], [str(number)]):
+        capsys.readouterr()
+        assert main(["jobs", *arguments]) == 0
+        out = capsys.readouterr().out
+        assert "free" in out
+        assert "~" not in out
+
+
+def test_hints_name_the_ledger_where_it_is_not_the_usual(
+    capsys: pytest.CaptureFixture[str], service: ScriptedService
+):
+    planned(pathlib.Path("my jobs.sqlite"), ceiling_seconds=6.0)
+    given = ["--ledger", "my jobs.sqlite"]
+    for arguments, status in ((["1"], 0), (["1", "--resume"], 1), (["1"], 0), (["--wait"], 2)):
+        assert main(["jobs", *arguments, *given]) == status
+        streams = capsys.readouterr()
+        hints = (streams.out + streams.err).split("`")[1::2]
+        assert hints
+        assert all(hint.endswith(" --ledger 'my jobs.sqlite'") for hint in hints)
+        assert arguments == ["--wait"] or all("jobs 1 --" in hint for hint in hints)
+    Ledger.open("new.sqlite").close()
+    assert main(["jobs", "--ledger", "new.sqlite"]) == 0
+    assert "`syndrift deploy ... --submit --ledger new.sqlite`" in capsys.readouterr().out
+
+
+def test_times_are_said_to_be_utc(capsys: pytest.CaptureFixture[str], service: ScriptedService):
+    planned(LEDGER)
+    with Ledger.open(LEDGER, "read") as ledger:
+        when = f"{ledger.deployment(1).created:%Y-%m-%d %H:%M}"
+    assert main(["jobs"]) == 0
+    assert "planned (UTC)" in capsys.readouterr().out
+    assert main(["jobs", "1"]) == 0
+    assert f"planned {when} UTC" in capsys.readouterr().out
+    data = found(capsys, "1", "--resume", "--wait")["deployments"][0]
+    for text in (data["planned_utc"], data["jobs"][0]["sent_utc"], data["jobs"][0]["ended_utc"]):
+        assert text.endswith("+00:00")
 
 
 def test_cancelling(capsys: pytest.CaptureFixture[str], service: ScriptedService):
@@ -216,3 +312,15 @@ def test_services_are_made_from_the_deployment(
     about = {"config": {"backend": "fake_torino", "memory": ["repetition:3"], "service": "stim"}}
     stim = dataclasses.replace(deployment, service="stim", about=about)
     assert isinstance(ORIGINAL(stim), StimService)
+
+
+def test_without_an_account_the_first_login_is_explained(tmp_path: pathlib.Path):
+    """In a process of its own: the runtime looks up the home when it is imported."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("QISKIT_IBM")}
+    asked = ["deploy", "--backend", "ibm_x", "--service", "ibm", "--memory", "surface:3"]
+    done = subprocess.run([sys.executable, "-m", "scripts.main", *asked], cwd=ROOT, text=True,
+                          capture_output=True, env={**env, "HOME": str(tmp_path)})  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("syndrift: error: no IBM Quantum account is known")
+    assert 'save_account(token="<API key>")' in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -118,11 +118,35 @@ def test_with_flips_the_model_is_tuned(capsys: pytest.CaptureFixture[str]) -> No
     assert tuned["interval"][1] < 0.9
     assert tuned["p_value"] < 1e-6
     assert main(asked) == 0
-    assert "taken" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "the tuned model is taken" in said.out
+    assert "the tuned error model is in new.dem" in said.out
+    assert "20,000 shots are few to tune pymatching-correlated with" in said.err
     assert main(["priors", "events.b8", "--circuit", "my.stim", "--flips", "flips.01",
                  "--out", "other.dem"]) == 2  # fmt: skip
     assert "30,000 shots, flips.01 has 20,000" in capsys.readouterr().err
     assert not pathlib.Path("other.dem").exists()
+
+
+@pytest.mark.parametrize(("shots", "few"), [(9_000, True), (10_000, False)])
+def test_few_shots_are_said_to_be_few(
+    shots: int, few: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repetition(0.01).compile_detector_sampler(seed=6).sample_write(
+        shots, filepath="some.b8", format="b8", obs_out_filepath="flips.01", obs_out_format="01"
+    )
+    asked = ["priors", "some.b8", "--circuit", "my.stim", "--out", "new.dem"]
+    assert main(asked) == 0
+    said = capsys.readouterr()
+    assert ("9,000 shots are few to learn from" in said.err) == few
+    assert "the learnt error model is in new.dem" in said.out
+    assert main([*asked, "--flips", "flips.01"]) == 0  # the model is right: there is no gain
+    said = capsys.readouterr()
+    assert f"{shots:,} shots are few to tune pymatching-correlated with" in said.err
+    assert "learn from the events alone, without --flips" in said.err
+    assert "few to learn" not in said.err
+    assert "what is written is learnt from the events alone" in said.out
+    assert "the learnt error model is in new.dem" in said.out
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,16 @@ from qiskit_ibm_runtime.exceptions import (
     RuntimeJobTimeoutError,
 )
 
-from calib.runtime import Busy, Expired, JobFailed, Refused, Transient, UnknownJob
+from calib.runtime import (
+    Busy,
+    Expired,
+    JobFailed,
+    NoAccount,
+    Refused,
+    Transient,
+    UnknownJob,
+    redacted,
+)
 from calib.runtime.ibm_errors import translated
 
 
@@ -53,7 +62,7 @@ def wrapped(status: int, headers: dict | None = None) -> Exception:
         (wrapped(-1), Transient),
         (RequestsApiError("connection reset"), Transient),
         (IBMNotAuthorizedError("expired"), Expired),
-        (AccountNotFoundError("no account"), Expired),
+        (AccountNotFoundError("no account"), NoAccount),
         (ApiException(400, message="Provided API key could not be found"), Expired),
         (ApiException(503, message="try later"), Transient),
         (requests.ConnectionError("no route"), Transient),
@@ -98,3 +107,16 @@ def test_an_earlier_error_of_another_call_is_not_looked_at():
             with translated():
                 raise requests.ConnectionError("no route") from None
     assert type(raised.value) is Transient
+
+
+def test_without_an_account_the_way_to_one_is_told_in_order():
+    with pytest.raises(NoAccount) as raised, translated():
+        raise AccountNotFoundError("no account")
+    said = str(raised.value)
+    steps = ("https://quantum.cloud.ibm.com", "QiskitRuntimeService.save_account(token=",
+             "QISKIT_IBM_TOKEN", "same command again", "fake_torino")  # fmt: skip
+    places = [said.index(step) for step in steps]
+    assert places == sorted(places)
+    assert redacted(said) == said  # the place-holder is not taken for a key
+    assert isinstance(raised.value, Expired)  # the runner stops, and a job stays written down
+    assert isinstance(raised.value, ValueError)  # at the border: exit status 2

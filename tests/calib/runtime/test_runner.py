@@ -159,7 +159,9 @@ def test_the_ceiling_stops_before_it_is_passed(path: pathlib.Path):
         assert len(service.created) == 2
         assert progress.stopped is not None
         assert "ceiling of 10 s" in progress.stopped
-        assert f"`syndrift jobs 1 --resume --ledger {ledger.path}` goes on" in progress.stopped
+        where = f"--ledger {ledger.path}`"
+        assert f"`syndrift jobs 1 --resume --ceiling 25 {where} sends all" in progress.stopped
+        assert f"`syndrift jobs 1 --wait {where} before it" in progress.stopped
         assert mine.submit(deployment).states == progress.states
         assert mine.advance(deployment, wait=True).seconds_charged == 3.0
         assert mine.submit(deployment).states[JobState.queued] == 1  # 3 + 5 <= 10 < 3 + 5 + 5
@@ -229,6 +231,36 @@ def test_cancelling_ends_every_job_and_forgets_none(path: pathlib.Path):
         assert service.cancelled == {"job-0", "job-1"}
         assert runner(ledger, service).submit(deployment).states == progress.states
     assert len(service.created) == 2
+
+
+def test_what_stops_a_cancelling_does_not_advise_to_send(path: pathlib.Path):
+    service = ScriptedService(World(), {"submit": ["kill_after"], "find": ["lost"] * 1000})
+    deployment = planned(path)
+    assert run_once(path, deployment, service) is None
+    with Ledger.open(path) as ledger:
+        mine = runner(ledger, service)
+        for act, option in ((mine.cancel, "--cancel"), (mine.submit, "--resume")):
+            stopped = act(deployment).stopped
+            assert stopped is not None
+            assert f"`syndrift jobs 1 {option} --ledger {ledger.path}` goes on" in stopped
+            assert stopped.count("`syndrift") == 1
+
+
+def test_a_ceiling_that_is_advised_suffices(path: pathlib.Path):
+    """Jobs of 5 s, of which one is charged 1.5 s: 1.5 + 4 · 5 = 21.5 s are needed, 22 advised."""
+    service = ScriptedService(World())
+    deployment = planned(path, jobs=5, ceiling_seconds=5.0)
+    with Ledger.open(path) as ledger:
+        mine = runner(ledger, service)
+        mine.submit(deployment)
+        mine.advance(deployment, wait=True)
+        stopped = mine.submit(deployment).stopped
+        assert stopped is not None
+        assert "--resume --ceiling 22 " in stopped
+        assert "--wait" not in stopped  # all charges are known
+        ledger.set_ceiling(deployment, 22.0)
+        assert mine.submit(deployment).stopped is None
+    assert len(service.created) == 5
 
 
 def test_what_was_done_before_it_was_cancelled_is_fetched(path: pathlib.Path):
