@@ -166,11 +166,12 @@ function linearTicks(low, high, room, format) {
   const listed = raw > 0.5 ? unit.steps?.find((size) => size >= raw) : undefined;
   const step = listed ?? round;
   const decimals = clamp(Math.ceil(-Math.log10(step) - 1e-9), 0, 12);
-  const isPlain = widest / unit.size < 1e5 && (decimals <= 3 || widest / unit.size >= 0.01);
+  const isPlain = widest / unit.size < 1e7 && (decimals <= 3 || widest / unit.size >= 1e-3);
   const ticks = [];
   for (let k = Math.ceil(low / unit.size / step - 1e-9); k * step <= (high / unit.size) * (1 + 1e-9) + step * 1e-9; k += 1) {
     const count = Number((k * step).toPrecision(12));
-    const text = isPlain ? count.toFixed(decimals).replace("-", "−") : plainText(count);
+    const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+    const text = isPlain ? count.toLocaleString("en-US", digits).replace("-", "−") : plainText(count);
     ticks.push({ value: count * unit.size, text: unit.name && count ? `${text} ${unit.name}` : text });
   }
   return ticks;
@@ -187,7 +188,9 @@ function logTicks(low, high, room, format) {
     }
     return values.filter((value) => value >= low * 0.9999 && value <= high * 1.0001);
   };
-  const dense = [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]].map((factors) => among(factors));
+  const fine = [[1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8], [1, 1.5, 2, 3, 4, 5, 7]];
+  const coarse = [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]];
+  const dense = [...(high / low < 6 ? fine : []), ...coarse].map((factors) => among(factors));
   let values = dense.find((some) => some.length <= Math.max(room, 2)) ?? [];
   for (let every = 2; values.length === 0 && every < 40; every += 1) {
     const some = among([1], every);

@@ -48,7 +48,8 @@ def chip_section(folder: pathlib.Path, detectors: Detectors, chosen: Sequence[in
         layers += [
             Layer("detection fraction", Axis("detection fraction", format="percent"), measured),
             Layer("measured less predicted",
-                  Axis("detection fraction, measured − predicted", format="percent"), excess),
+                  Axis("detection fraction, measured − predicted", format="percent"), excess,
+                  centred=True),
         ]  # fmt: skip
         fired = (f"Detection fractions of {detectors.shots:,} shots stand at the qubit that reads "
                  "the check, as the mean over its rounds.")  # fmt: skip

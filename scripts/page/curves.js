@@ -97,10 +97,19 @@ function frameOf(spec, width, xRange, yRange) {
   const top = 12 + 16 * titleLines.length + 8;
   const bottom = height - 26 - 17 * xLines.length;
   const y = scaleOf(spec.y, yRange, [bottom, top]);
-  const yTicks = ticksOf(y, Math.floor((bottom - top) / 38));
+  // Powers of ten may stand closer than steps, of which many say no more than few.
+  const apart = spec.y.scale === "log" ? 26 : clamp((bottom - top) / 7, 30, 44);
+  const yTicks = ticksOf(y, Math.floor((bottom - top) / apart));
   const left = Math.max(...yTicks.map((tick) => widthOf(tick.text)), 16) + 12;
   const x = scaleOf(spec.x, xRange, [left, width - 18]);
   return { x, y, yTicks, xTicks: ticksAlong(x), left, right: width - 18, top, bottom, height, titleLines, xLines };
+}
+
+// A tick's word below its place, but within the picture.
+function drawTick(parent, text, at, y, width) {
+  const half = widthOf(text) / 2;
+  const x = clamp(at, half, width - half);
+  parent.append(words(text, x, y, { class: "tick x", "text-anchor": "middle" }));
 }
 
 function drawAxes(parent, frame) {
@@ -113,9 +122,7 @@ function drawAxes(parent, frame) {
   for (const tick of frame.xTicks) {
     const at = x.at(tick.value);
     parent.append(shape("path", { d: `M${at},${top}V${bottom}`, class: "grid" }));
-    const room = widthOf(tick.text) / 2;
-    const middle = Math.min(at, right + 18 - room);
-    parent.append(words(tick.text, middle, bottom + 18, { class: "tick x", "text-anchor": "middle" }));
+    drawTick(parent, tick.text, at, bottom + 18, right + 18);
   }
   const minor = [...minorValues(x).map((v) => `M${x.at(v)},${bottom}v4`),
     ...minorValues(y).map((v) => `M${left},${y.at(v)}h-4`)];
@@ -248,7 +255,7 @@ function rangesOf(spec, curves, view) {
   const ends = curves.flatMap((curve) => [...(curve.low ?? []), ...(curve.high ?? [])])
     .filter((value) => isNumber(value) && (!isLog || value > least / 20));
   const hasMarks = curves.some((c) => c.mark === "points" || c.x.length <= 40);
-  const x = rangeOf(spec.x, curves.flatMap((c) => c.x), { margin: hasMarks ? 0.03 : 0 });
+  const x = rangeOf(spec.x, curves.flatMap((c) => c.x), { margin: hasMarks ? 0.04 : 0 });
   const y = rangeOf(spec.y, [...ys, ...ends], { margin: 0.06, zero: true });
   return view ?? { x, y };
 }

@@ -11,7 +11,8 @@ figure has a caption, words for those who do not see it, and its numbers as a ta
         curves=[Curve("pymatching", x=[0.003, 0.005], y=[1e-4, 7e-4], low=[8e-5, 6e-4],
                       high=[1.3e-4, 8e-4])],
     )
-    Page("My run", sections=[Section("Errors", figures=[chart])]).write(pathlib.Path("report.html"))
+    page = Page("My run", sections=[Section("Errors", figures=[chart])])
+    write_page(page, pathlib.Path("report.html"))
 """
 
 from __future__ import annotations
@@ -116,12 +117,16 @@ class HeatMap:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One way to colour a chip: a value for each qubit, or for each coupling, in their order."""
+    """One way to colour a chip: a value for each qubit, or for each coupling, in their order.
+
+    `centred` has two hues around 0, as of a heat map.
+    """
 
     name: str
     value: Axis
     qubits: Sequence[Number] = ()
     couplings: Sequence[Number] = ()
+    centred: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

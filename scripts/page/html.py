@@ -22,7 +22,7 @@ _HERE = pathlib.Path(__file__).parent
 _SCRIPTS = ("charts.js", "curves.js", "kinds.js", "page.js")
 # A table longer than this is for a program to read, from the run's CSV files.
 _ROWS = 1000
-_NUMBER = re.compile(r"[−+<>≤≥~±-]?\s?[\d.]|[–-]$|none$")
+_NUMBER = re.compile(r"[\[−+<>≤≥~±-]?\s?[\d.]|[–-]$|none$")
 
 
 def write_page(page: Page, path: pathlib.Path) -> None:
@@ -142,7 +142,7 @@ def _is_small(figure: Figure) -> bool:
         case Bars():
             return len(figure.names) <= 10 and max(map(len, figure.names), default=0) <= 24
         case HeatMap():
-            return len(figure.columns) <= 12 and len(figure.rows) <= 14
+            return len(figure.columns) <= max(12, 1.5 * len(figure.rows))
         case Chip():
             return len(figure.places) <= 30 and len(figure.layers) <= 4
         case Table():

@@ -15,14 +15,14 @@ function drawBars(spec, state, width) {
   for (const tick of ticksAlong(x)) {
     const at = x.at(tick.value);
     root.append(shape("path", { d: `M${at},4V${bottom}`, class: "grid" }));
-    root.append(words(tick.text, at, bottom + 18, { class: "tick x", "text-anchor": "middle" }));
+    drawTick(root, tick.text, at, bottom + 18, width);
   }
+  const zero = x.at(spec.value.scale === "log" ? x.low : clamp(0, x.low, x.high));
+  root.append(shape("path", { d: `M${zero},4V${bottom}`, class: "axis" }));
   const tracks = rows.map((row) => {
     const group = groups.find(({ key }) => key === spec.parts?.[row.i]);
     return drawBar(root, spec, row, x, { text: texts[row.i], colour: group?.colour ?? "k0" });
   });
-  const zero = x.at(spec.value.scale === "log" ? x.low : clamp(0, x.low, x.high));
-  root.append(shape("path", { d: `M${zero},4V${bottom}`, class: "axis" }));
   const titles = wrapped(spec.value.label, width - 20, TEXT);
   root.append(words(titles, clamp((left + right) / 2, widthOf(titles[0], TEXT) / 2, width), bottom + 40,
     { class: "label title", "text-anchor": "middle" }));
@@ -35,10 +35,10 @@ function drawBars(spec, state, width) {
 
 // Names stand beside the bars, or above them where the page is narrow.
 function barRows(spec, shown, width, texts) {
-  const beside = width >= 480;
+  const beside = width >= 400;
   const widest = Math.max(0, ...spec.names.map((name) => widthOf(name, TEXT)));
   const room = beside ? Math.min(widest, width * 0.36) + 14 : 0;
-  const left = beside ? room : 14;
+  const left = beside ? room : 1;
   const right = width - Math.max(24, ...texts.map((text) => widthOf(text))) - 18;
   const rows = [];
   let top = 6;
@@ -77,18 +77,18 @@ function drawBar(root, spec, row, x, { text, colour }) {
 function drawColourBar(root, ramp, width, state) {
   const lines = wrapped(ramp.scale.axis.label, width, TEXT);
   const top = 14 + 16 * lines.length;
-  const long = Math.min(width - 48, 300);
+  const long = Math.min(width - 2, 320);
   const gradient = `${state.id}-ramp`;
   const stops = ramp.stops.map((colour, k) =>
     shape("stop", { offset: k / (ramp.stops.length - 1), "stop-color": colour }));
   root.append(shape("linearGradient", { id: gradient }, ...stops));
   root.append(words(lines, 0, 14, { class: "label title" }));
-  root.append(shape("rect", { x: 24, y: top - 6, width: long, height: 12, rx: 2, fill: `url(#${gradient})` }));
-  const scale = scaleOf(ramp.scale.axis, [ramp.scale.low, ramp.scale.high], [24, 24 + long]);
-  for (const tick of ticksAlong(scale)) {
+  root.append(shape("rect", { x: 1, y: top - 6, width: long, height: 12, rx: 2, fill: `url(#${gradient})` }));
+  const scale = scaleOf(ramp.scale.axis, [ramp.scale.low, ramp.scale.high], [1, 1 + long]);
+  for (const tick of ticksAlong(scale, 26)) {
     const at = scale.at(tick.value);
     root.append(shape("path", { d: `M${at},${top + 6}v4`, class: "axis" }));
-    root.append(words(tick.text, at, top + 23, { class: "tick x", "text-anchor": "middle" }));
+    drawTick(root, tick.text, at, top + 23, width);
   }
   return top + 40;
 }
@@ -116,7 +116,7 @@ function heatLayout(spec, width, top) {
   const left = nameRoom + 34;
   let cellWidth = Math.min((width - left - 8) / columns, 92);
   let cellHeight = clamp(520 / rows, 2, 34);
-  if (rows > 12 && columns > 12) cellWidth = cellHeight = Math.min(cellWidth, Math.max(520 / rows, 3));
+  if (rows > 12 && columns > 12) cellWidth = cellHeight = Math.min(cellWidth, Math.max(600 / rows, 3));
   const widest = Math.max(0, ...spec.columns.map((name) => widthOf(name)));
   const isUpright = widest + 10 > cellWidth * Math.max(1, Math.ceil(columns / 16));
   const nameHeight = isUpright ? Math.min(widest, 110) : 12;
@@ -151,11 +151,12 @@ function heatNames(root, spec, at) {
     { class: "label title", "text-anchor": "middle", transform: `rotate(-90 12 ${y})` }));
 }
 
-function heatCells(root, spec, at, ramp) {
+function heatCells(root, spec, at, ramp, absent) {
   const cells = shape("g", { class: "cells" });
   root.append(cells);
   const colours = spec.values.map((row) => row.map((value) => (isNumber(value) ? ramp.colour(value) : null)));
   if (at.rows * at.columns > CELLS) {
+    cells.append(shape("rect", { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top, fill: absent }));
     cells.append(shape("image", { href: heatImage(colours, at), x: at.left, y: at.top, class: "mark",
       width: at.right - at.left, height: at.bottom - at.top, preserveAspectRatio: "none" }));
     return;
@@ -165,10 +166,9 @@ function heatCells(root, spec, at, ramp) {
   const widest = Math.max(0, ...texts.flat().map((text) => widthOf(text)));
   const hasRoom = widest + 8 < at.cellWidth && at.cellHeight >= 18;
   colours.forEach((row, r) => row.forEach((fill, c) => {
-    if (!fill) return;
     const [x, y] = [at.left + c * at.cellWidth, at.top + r * at.cellHeight];
-    cells.append(shape("rect", { x, y, width: at.cellWidth - gap, height: at.cellHeight - gap, fill, class: "mark" }));
-    if (!hasRoom) return;
+    cells.append(shape("rect", { x, y, width: at.cellWidth - gap, height: at.cellHeight - gap, fill: fill ?? absent, class: "mark" }));
+    if (!hasRoom || !fill) return;
     cells.append(words(texts[r][c], x + at.cellWidth / 2, y + at.cellHeight / 2 + 4,
       { class: "tick cell", "text-anchor": "middle", fill: inkOn(fill) }));
   }));
@@ -193,8 +193,7 @@ function drawHeatMap(spec, state, width) {
   const ramp = rampOf(spec.value, spec.values.flat(), spec.centred);
   const at = heatLayout(spec, width, drawColourBar(root, ramp, width, state));
   const fill = hatching(root, state);
-  root.append(shape("rect", { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top, fill, class: "mark" }));
-  heatCells(root, spec, at, ramp);
+  heatCells(root, spec, at, ramp, fill);
   heatNames(root, spec, at);
   let height = at.bottom + at.nameHeight + 40;
   if (spec.values.flat().some((value) => !isNumber(value))) {
@@ -223,8 +222,8 @@ function chipLayout(spec, width, top) {
   }
   if (nearest === Infinity) nearest = 1;
   const fits = Math.min((width - 52) / (wide || 1), 560 / (tall || 1));
-  const unit = clamp(fits, 22 / nearest, 64 / nearest);
-  const radius = clamp(unit * nearest * 0.36, 8, 19);
+  const unit = clamp(fits, 22 / nearest, 76 / nearest);
+  const radius = clamp(unit * nearest * 0.36, 8, 20);
   const edge = radius + 7;
   const full = Math.max(width, wide * unit + 2 * edge);
   const start = (full - wide * unit) / 2;
@@ -236,7 +235,7 @@ function drawChip(spec, state, width) {
   const root = shape("g");
   const layer = spec.layers[state.layer] ?? { name: "", value: { label: "" }, qubits: [], couplings: [] };
   const values = [...layer.qubits, ...layer.couplings];
-  const ramp = rampOf(layer.value, values);
+  const ramp = rampOf(layer.value, values, layer.centred);
   const hasValues = values.some(isNumber);
   const top = hasValues ? drawColourBar(root, ramp, width, state) + 6 : 4;
   const at = chipLayout(spec, width, top);

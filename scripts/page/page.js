@@ -271,8 +271,8 @@ function selected({ drag, scene: { frame } }) {
   const x = sorted(drag.from.x, drag.to.x);
   const y = sorted(drag.from.y, drag.to.y);
   const isFlat = y[1] - y[0] < 24 && x[1] - x[0] >= 24;
-  const isTall = x[1] - x[0] < 24 && y[1] - y[0] >= 24;
-  return [isTall ? [frame.left, frame.right] : x, isFlat ? [frame.top, frame.bottom] : y];
+  const isSteep = x[1] - x[0] < 24 && y[1] - y[0] >= 24;
+  return [isSteep ? [frame.left, frame.right] : x, isFlat ? [frame.top, frame.bottom] : y];
 }
 
 function dragEnd(view) {
@@ -352,6 +352,6 @@ document.querySelector("#theme").addEventListener("click", () => {
 DARK.addEventListener("change", showTheme);
 PRINT.addEventListener("change", () => printing(PRINT.matches));
 addEventListener("beforeprint", () => printing(true));
-addEventListener("afterprint", () => printing(false));
+addEventListener("afterprint", () => printing(PRINT.matches));
 start();
 showTheme();
