@@ -48,11 +48,11 @@ def run(options: argparse.Namespace) -> int:
                          "or 0 for one that is free") from None  # fmt: skip
     waits = "" if options.run.exists() else " (which is not there yet)"
     address = f"http://{options.host}:{server.server_address[1]}"
-    print(f"{address} shows {options.run}{waits}; Ctrl-C ends it", flush=True)
-    if options.host != _LOCAL:
-        print("others can see it, too", flush=True)
     with server:
         try:
+            print(f"{address} shows {options.run}{waits}; Ctrl-C ends it", flush=True)
+            if options.host != _LOCAL:
+                print("others can see it, too", flush=True)
             server.serve_forever()
         except KeyboardInterrupt:
             raise KeyboardInterrupt("The run itself goes on.") from None
