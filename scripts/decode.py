@@ -86,9 +86,8 @@ def run(options: argparse.Namespace) -> int:
         form = format_of(options.flips, options.flips_format)
         _, flips = read_events(options.flips, form, detectors=0, observables=observables)
         _check_same(len(events), len(flips), options)
+    truth = flips if options.flips or options.appended else None
     with progress_bar("decoding") as on_progress:
-        counts = bool(options.flips or options.appended)
-        truth = flips if counts else None
         decoded = decode(decoder, model, events, truth, on_progress, odds=bool(options.odds))
     if decoded.odds is not None:
         np.save(options.odds, decoded.odds)

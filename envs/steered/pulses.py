@@ -12,7 +12,6 @@ import numpy as np
 import stim
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from calib.campaign import as_left
 from calib.device import Device
 from calib.device_config import DeviceConfig, PairPhysics, QubitPhysics
 from calib.drift import Drift, Trajectory
@@ -24,6 +23,7 @@ from decoders.native import in_cz
 from decoders.noise import DefaultRates, DurationsNs, Heterogeneous, Relaxation
 from decoders.noise.instructions import instructions_in, kind_of, operands
 from envs.game import without_spread
+from envs.steered.given_device import begun, check_couplings, frames, renumbered
 from envs.steered.memory import MemoryRecipe
 from envs.steered.natural_units import least, natural_units
 from envs.steered.plant import Array, LightCones
@@ -120,7 +120,7 @@ class PulseRecipe(BaseModel):
         native = in_cz(memory.noiseless())
         _refuse_others(native)
         if self.device is not None:
-            native = _renumbered(native)
+            native = renumbered(native)
         qubit, cz_ns = self.qubit, 1e3 / (np.sqrt(8) * self.pair.coupling_mhz.mean)
         rest = Relaxation(t1_us=qubit.t1_us.mean, t2_us=min(qubit.t2_us.mean, 2 * qubit.t1_us.mean))
         return Heterogeneous(
@@ -201,7 +201,7 @@ class Pulses:
     def drawn(self, seed: int) -> Pulses:
         """The same circuit on another device with its own drift, or on that of the recipe."""
         if self._recipe.device is not None:
-            return self._on(_begun(self._recipe.device, self._recipe.history))
+            return self._on(begun(self._recipe.device, self._recipe.history))
         found, config, recipe = copy.copy(self), self._family, self._recipe
         rng = np.random.default_rng([seed, _DRAWN])
         found._truth, oriented = draw_truth(config, rng)
@@ -223,9 +223,9 @@ class Pulses:
     def _on(self, device: Device) -> Pulses:
         """The same circuit on this device: settings of 0 are those in force on it now."""
         found, begin_s = copy.copy(self), device.time_s
-        _check_couplings(device, self._family)
+        check_couplings(device, self._family)
         found._truth, found._latest, found._known = device.truth(), None, {}
-        found._frames = _frames(device)
+        found._frames = frames(device)
         best = Moment(found._truth, found._truth)
         is_own = self._recipe.compensation == "own"
         kinds = self._kinds(device.pairs)
@@ -348,47 +348,6 @@ def _sized_as(one: _Set, mean: _Set, is_own: bool) -> _Set:
         return replace(one, units=mean.units)
     sizes = [np.diagonal(units, axis1=1, axis2=2) for units in (mean.units, one.units)]
     return replace(one, units=one.units * (sizes[0] / sizes[1])[:, None, :])
-
-
-def _begun(config: DeviceConfig, history: pathlib.Path | None) -> Device:
-    return Device(config) if history is None else as_left(config, history)
-
-
-def _frames(device: Device) -> Truth:
-    """What the pulses in force refer to: the drives' frequencies, and DRAG as it was set."""
-    truth, qubits = device.truth(), range(device.qubits)
-    drag_ns = np.array([device.controls.of("sx.drag_ns", qubit) for qubit in qubits])
-    driven = np.array([device.controls.of("frequency_ghz", qubit) for qubit in qubits])
-    with np.errstate(divide="ignore"):  # without DRAG, as for an infinite anharmonicity
-        drawn = -0.5 / (2e-3 * np.pi * drag_ns)
-    return Truth({**truth.qubit, "frequency_ghz": driven, "anharmonicity_mhz": drawn}, truth.pair)
-
-
-def _check_couplings(device: Device, family: DeviceConfig) -> None:
-    graph = family.topology.graph()
-    coupled = tuple((min(pair), max(pair)) for pair in device.pairs)
-    if (device.qubits, coupled) != (graph.qubits, graph.pairs):
-        pairs = ", ".join(f"[{a}, {b}]" for a, b in graph.pairs)
-        raise ValueError(
-            f"plant.device has {device.qubits} qubits and {len(coupled)} couplings that are not "
-            "those of the memory, whose qubits are numbered in their order: expected topology = "
-            f'{{ kind = "couplings", qubits = {graph.qubits}, pairs = [{pairs}] }}'
-        )
-
-
-def _renumbered(circuit: stim.Circuit) -> stim.Circuit:
-    """The circuit on qubits 0, 1, 2, ... in the order of those that it uses."""
-    flat = instructions_in(circuit)
-    used = sorted({target.value for one in flat for target in one.targets_copy()
-                   if target.is_qubit_target})  # fmt: skip
-    number = {qubit: k for k, qubit in enumerate(used)}
-    found = stim.Circuit()
-    for one in circuit.flattened():
-        assert isinstance(one, stim.CircuitInstruction)  # flat: there are no blocks
-        targets = [number[target.value] if target.is_qubit_target else target
-                   for target in one.targets_copy()]  # fmt: skip
-        found.append(one.name, targets, one.gate_args_copy())
-    return found
 
 
 def _moved_off(one: _Set, start_off: float, rng: np.random.Generator) -> _Set:

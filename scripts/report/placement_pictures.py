@@ -260,7 +260,7 @@ def _shades(errors: Sequence[float | None], ramp: tuple[str, float, float]) -> A
 def _draw_scale(figure: Figure, axes: Axes, shades: Any, words: str) -> None:
     """A colour bar with its title above, and errors in per cent."""
     bar = figure.colorbar(shades, cax=axes, orientation="horizontal")
-    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    bar.outline.set_visible(False)  # type: ignore[operator] -- matplotlib's stub takes it for data
     axes.set_title(words, fontsize=8.5, loc="left")
     low, high = shades.get_clim()
     ticks = [step * 10.0**power for power in range(-6, 1) for step in (1, 2, 5)]
