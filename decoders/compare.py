@@ -7,20 +7,19 @@ import itertools
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import sinter
 from pydantic import BeforeValidator, Field, model_validator
 
 from decoders.baselines import ResolvedDecoder, custom_decoders_of, resolve_decoder
-from decoders.codes import memory_circuit
+from decoders.circuit_recipe import CircuitRecipe
 from decoders.collect import CollectSettings, Work, collect
 from decoders.dem import CheckedModel
 from decoders.evaluate import Row, rows_of
-from decoders.evaluate_config import Distance, Recipe, Rounds, listed
-from decoders.files import read_circuit, read_error_model
-from decoders.noise import NoiseModel
-from decoders.points import Point, model_for, noise_metadata, with_noise
+from decoders.evaluate_config import listed
+from decoders.files import read_error_model
+from decoders.points import Point, model_for
 from decoders.published_works import (
     answers_metadata,
     check_same_files,
@@ -35,23 +34,15 @@ from decoders.statistics import mcnemar, paired_difference
 REFERENCES = ("pymatching", "pymatching-correlated")
 
 
-class CompareConfig(Recipe):
+class CompareConfig(CircuitRecipe):
     """One circuit, several decoders, the same shots."""
 
-    circuit: pathlib.Path | None = Field(default=None, description="Your own .stim file.")
     dem: pathlib.Path | None = Field(
         default=None,
         description="The error model the decoders are given; by default the circuit's own.",
     )
     data: pathlib.Path | None = Field(
         default=None, description="A folder with one recorded experiment, in place of a circuit."
-    )
-    code: str | None = Field(default=None, description="A code by name, in place of a circuit.")
-    distance: Distance | None = Field(default=None, description="The code's distance.")
-    rounds: Rounds | None = Field(default=None, description="Rounds; by default the distance.")
-    basis: Literal["X", "Z"] = Field(default="Z", description="The logical basis that is kept.")
-    noise: NoiseModel | None = Field(
-        default=None, description="A noise model for the code or for a noiseless circuit."
     )
     decoders: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         default=REFERENCES, min_length=1, description="Decoders by name, or your own module:name."
@@ -74,10 +65,7 @@ class CompareConfig(Recipe):
             )
         if self.data is not None and self.noise is not None:
             raise ValueError("recorded shots have their own noise: take the noise away")
-        if self.code is not None and (self.distance is None or self.noise is None):
-            raise ValueError("a code needs a distance and a noise model")
-        if self.code is None and (self.distance is not None or self.rounds is not None):
-            raise ValueError("distance and rounds belong to a code; a circuit has its own")
+        self.check_code()
         return self
 
 
@@ -110,22 +98,9 @@ class Comparison:
 
 def point_of(config: CompareConfig) -> Point:
     """The circuit that is compared on."""
-    metadata = noise_metadata(config.noise)
     if config.data is not None:
         return recorded_point(only_experiment(config.data))
-    if config.circuit is not None:
-        circuit = read_circuit(config.circuit)
-        noisy = with_noise(circuit, config.noise, source=str(config.circuit))
-        return Point(noisy, str(config.circuit), config.circuit.stem, None, None, None, metadata)
-    if config.code is None or config.distance is None:
-        raise ValueError("give either a circuit or a code with its distance")
-    rounds = config.rounds or config.distance
-    noiseless = memory_circuit(
-        config.code, distance=config.distance, rounds=rounds, basis=config.basis
-    )
-    source = f"{config.code} d={config.distance}"
-    noisy = with_noise(noiseless, config.noise, source=source)
-    return Point(noisy, source, config.code, config.distance, rounds, config.basis, metadata)
+    return config.point()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from scripts.compare import whole
-from scripts.options import add_report, write_report
+from scripts.options import add_code, add_report, code_table, write_report
 
 if TYPE_CHECKING:
     from decoders.error_budget import Budget, Estimate, Line, WhatIf
@@ -40,14 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     source = parser.add_argument_group("whose budget")
     source.add_argument("circuit", nargs="?", type=pathlib.Path, help="your own .stim file")
-    source.add_argument("--code", help="a code by name, such as rotated-surface")
-    source.add_argument("--distance", type=int, help="of the code")
-    source.add_argument("--rounds", type=int, help="of the code (default: the distance)")
-    source.add_argument("--basis", default="Z", help="X or Z (default: %(default)s)")
-    source.add_argument("--noise", help="noise model by name, for a code or a noiseless circuit")
-    source.add_argument("--p", type=float, help="strength of the noise model")
-    source.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="what has no option, e.g. noise.eta=10 (repeatable)")  # fmt: skip
+    add_code(source)
     parser.add_argument("--decoder", default="pymatching", help="default: %(default)s")
     parser.add_argument("--by", default="kind", metavar="kind|place",
                         help="a line each kind, or each place (default: %(default)s)")  # fmt: skip
@@ -176,13 +169,5 @@ def _left(what_if: WhatIf | None) -> str:
 
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("circuit", "code", "distance", "rounds", "basis", "decoder", "by", "what_ifs", "shots",
-             "seed")  # fmt: skip
-    table = {name: getattr(options, name) for name in names}
-    if options.noise is not None:
-        table["noise"] = {"kind": options.noise}
-        if options.p is not None:
-            table["noise"]["p"] = options.p
-    elif options.p is not None:
-        raise ValueError("--p needs --noise, such as --noise depolarizing")
-    return {key: value for key, value in table.items() if value is not None}
+    names = ("decoder", "by", "what_ifs", "shots", "seed")
+    return {**code_table(options), **{name: getattr(options, name) for name in names}}

@@ -8,7 +8,7 @@ import math
 import pathlib
 from typing import Any
 
-from scripts.options import add_report, write_report
+from scripts.options import add_code, add_report, code_table, write_report
 
 EPILOG = """\
 examples:
@@ -46,14 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--data", type=pathlib.Path, metavar="FOLDER",
                         help="a folder with recorded shots, see docs/evaluate.md")  # fmt: skip
     source.add_argument("--dem", type=pathlib.Path, help="error model given to the decoders")
-    source.add_argument("--code", help="a code by name, such as rotated-surface")
-    source.add_argument("--distance", type=int, help="of the code")
-    source.add_argument("--rounds", type=int, help="of the code (default: the distance)")
-    source.add_argument("--basis", default="Z", help="X or Z (default: %(default)s)")
-    source.add_argument("--noise", help="noise model by name, for a code or a noiseless circuit")
-    source.add_argument("--p", type=float, help="strength of the noise model")
-    source.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="what has no option, e.g. noise.eta=10 (repeatable)")  # fmt: skip
+    add_code(source)
     parser.add_argument("--decoders", default="pymatching,pymatching-correlated",
                         help="names, separated by commas (default: %(default)s)")  # fmt: skip
     parser.add_argument("--custom-decoders", default="", metavar="MODULE:FUNCTION",
@@ -110,13 +103,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     table = {
-        "circuit": options.circuit,
         "data": options.data,
         "dem": options.dem,
-        "code": options.code,
-        "distance": options.distance,
-        "rounds": options.rounds,
-        "basis": options.basis,
         "decoders": [name.strip() for name in options.decoders.split(",") if name.strip()],
         "custom_decoders": [options.custom_decoders] if options.custom_decoders else [],
         "shots": options.shots,
@@ -124,10 +112,5 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         "confidence": options.confidence,
         "workers": options.workers,
     }
-    if options.noise is not None:
-        table["noise"] = {"kind": options.noise}
-        if options.p is not None:
-            table["noise"]["p"] = options.p
-    elif options.p is not None:
-        raise ValueError("--p needs --noise, such as --noise depolarizing")
-    return {key: value for key, value in table.items() if value is not None}
+    known = {key: value for key, value in table.items() if value is not None}
+    return {**code_table(options), **known}

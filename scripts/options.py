@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from typing import Any
 
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
@@ -16,6 +17,30 @@ def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
         dest="overrides",
         help=f"another value for a key, e.g. {example} (repeatable)",
     )
+
+
+def add_code(group: argparse._ArgumentGroup) -> None:
+    """A code with noise, for `decoders.circuit_recipe`; a circuit of one's own stands before it."""
+    group.add_argument("--code", help="a code by name, such as rotated-surface")
+    group.add_argument("--distance", type=int, help="of the code")
+    group.add_argument("--rounds", type=int, help="of the code (default: the distance)")
+    group.add_argument("--basis", default="Z", help="X or Z (default: %(default)s)")
+    group.add_argument("--noise", help="noise model by name, for a code or a noiseless circuit")
+    group.add_argument("--p", type=float, help="strength of the noise model")
+    group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                       help="what has no option, e.g. noise.eta=10 (repeatable)")  # fmt: skip
+
+
+def code_table(options: argparse.Namespace) -> dict[str, Any]:
+    """The recipe's part of the circuit, the code and the noise."""
+    names = ("circuit", "code", "distance", "rounds", "basis")
+    table: dict[str, Any] = {name: getattr(options, name) for name in names}
+    if options.noise is not None:
+        strength = {} if options.p is None else {"p": options.p}
+        table["noise"] = {"kind": options.noise, **strength}
+    elif options.p is not None:
+        raise ValueError("--p needs --noise, such as --noise depolarizing")
+    return {key: value for key, value in table.items() if value is not None}
 
 
 REPORT = "report.html"
