@@ -16,7 +16,14 @@ from decoders.noise.instructions import instructions_in
 
 def begun(config: DeviceConfig, history: pathlib.Path | None) -> Device:
     """The device with the settings in force by its history, or as it begins by itself."""
-    return Device(config) if history is None else as_left(config, history)
+    if history is None:
+        return Device(config)
+    if not history.exists():
+        raise ValueError(
+            f"plant.history: {history}: no such calibration history; `syndrift calibrate` of the "
+            "same [device] makes one (configs/calibrate_patch.toml for configs/steer_patch.toml)"
+        )
+    return as_left(config, history)
 
 
 def frames(device: Device) -> Truth:

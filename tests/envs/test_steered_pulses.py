@@ -342,6 +342,9 @@ def test_a_given_device_begins_where_its_history_left_it(tmp_path: pathlib.Path)
     other = PulseRecipe(device=config.model_copy(update={"name": "other"}), history=file)
     with pytest.raises(ValueError, match="does not know the device other"):
         Pulses(other, SMALL, []).drawn(1)
+    gone = PulseRecipe(device=config, history=tmp_path / "gone.sqlite")
+    with pytest.raises(ValueError, match=r"gone.sqlite: no such calibration history; `syndrift ca"):
+        Pulses(gone, SMALL, []).drawn(1)
 
 
 def test_what_a_given_device_cannot_be() -> None:
