@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help install demo test lint type bench docs clean
+.PHONY: help install demo test lint type bench docs pictures clean
 help:
 	@echo "make demo     the whole loop on this computer, in about five minutes, with one report"
 	@echo "make test     all tests"
 	@echo "make lint     style, spelling, floors and types"
 	@echo "make bench    the measurements behind docs/results.md"
-	@echo "make docs     the pictures in the README"
+	@echo "make docs     the documentation as a site, in site/"
+	@echo "make pictures the pictures in the README"
 	@echo "make install  the virtual environment alone"
 
 install: $(STAMP)
@@ -40,6 +41,9 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 docs: install
+	$(BIN)/mkdocs build --strict --quiet
+
+pictures: install
 	rm -rf runs/readme
 	$(BIN)/syndrift evaluate configs/first_table.toml --out runs/readme
 	mkdir -p docs/pictures
@@ -49,7 +53,9 @@ docs: install
 	$(BIN)/syndrift steer configs/steer_sizes.toml --over environment.memory.distance=3,5,7,9 --seeds 3 --out runs/readme/sizes
 	$(BIN)/syndrift steer configs/steer_periods.toml --over environment.drift.0.process.period_s=36000,9000,3600,1800,900,600 --seeds 3 --out runs/readme/periods
 	for end in .png -dark.png .csv; do cp runs/readme/sizes/convergence$$end docs/pictures/sizes$$end; done
+	$(BIN)/syndrift demo --out runs/readme/demo
+	$(BIN)/python docs/report_picture.py runs/readme/demo/report.html docs/pictures/demo
 	for end in .png -dark.png .csv; do cp runs/readme/periods/over$$end docs/pictures/periods$$end; done
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info

@@ -43,10 +43,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs all stages, writes the report, opens it where there is a screen."""
     from scripts.demo_stages import stages
     from scripts.extras import need_extra
-    from scripts.page.demonstrated import FINDINGS
     from scripts.page.folder import page_of
     from scripts.page.html import write_page
-    from scripts.run_folder import machine
 
     need_extra("`syndrift demo`", "all", "torch", "gymnasium", "stable_baselines3", "qiskit",
                "qiskit_ibm_runtime", "tesseract_decoder", "safetensors")  # fmt: skip
@@ -56,23 +54,42 @@ def run(options: argparse.Namespace) -> int:
     found, lines, clock = dict[str, Any](), list[dict[str, Any]](), _Clock(plan)
     for number, stage in enumerate(plan, 1):
         _say(options, f"{number}/{len(plan)} {stage.does} ({clock.left()})")
+        _note(folder, options, lines, stage)
         found[stage.folder], command = _played(stage, folder)
         line = stage.found(found[stage.folder])
         lines.append({"folder": stage.folder, "run": str(_results(folder / stage.folder)),
                       "does": stage.does, "found": line, "command": command,
                       "seconds": clock.passed(stage)})  # fmt: skip
         _say(options, f"    {line}")
-    seconds = sum(one["seconds"] for one in lines)
-    told = {"seed": options.seed, "seconds": seconds, "machine": machine()["cpu"], "stages": lines}
-    (folder / FINDINGS).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    told = _note(folder, options, lines)
     for run in [*(folder / one["run"] for one in lines), folder]:
         write_page(page_of(run), run / REPORT)
     if options.json:
         print(json.dumps({"run": str(folder), "report": str(folder / REPORT), **told, **found}))
     else:
-        print(f"\n{seconds:.0f} s in all; seed {options.seed}; the report is {folder / REPORT}")
+        seconds = f"{told['seconds']:.0f} s in all"
+        print(f"\n{seconds}; seed {options.seed}; the report is {folder / REPORT}")
         _open(folder / REPORT, options)
     return 0
+
+
+def _note(
+    folder: pathlib.Path,
+    options: argparse.Namespace,
+    lines: Sequence[dict[str, Any]],
+    doing: Stage | None = None,
+) -> dict[str, Any]:
+    """Writes down what was found so far, and what is being done, for those who watch."""
+    from scripts.page.demonstrated import FINDINGS
+    from scripts.run_folder import machine
+
+    told = {"seed": options.seed, "seconds": sum(one["seconds"] for one in lines),
+            "machine": machine()["cpu"], "stages": [*lines]}  # fmt: skip
+    now = {"doing": {"folder": doing.folder, "does": doing.does}} if doing else {}
+    half = folder / f"{FINDINGS}.half"
+    half.write_text(json.dumps(told | now, indent=2) + "\n", encoding="utf-8")
+    half.replace(folder / FINDINGS)
+    return told
 
 
 def _results(folder: pathlib.Path) -> pathlib.Path:

@@ -36,6 +36,7 @@ EXTRAS = {
         "cmaes",
         "bayes_opt",
     ),
+    "docs": ("mkdocs", "material", "mkdocstrings", "latex2mathml"),
 }
 
 

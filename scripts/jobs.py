@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from scripts.options import add_report
+
 if TYPE_CHECKING:
     from calib.runtime import Deployment, JobRow, Ledger, Progress, Service
 
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR",
                         help="in which deployment-ID gets results (default: runs)")  # fmt: skip
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures out")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -87,8 +90,8 @@ def _check(options: argparse.Namespace, acts: bool) -> None:
         raise ValueError("--cancel goes alone: fetch what was done in time afterwards")
     if options.ceiling is not None and not options.resume:
         raise ValueError("--ceiling is for --resume: it limits what is sent")
-    for name in ("out", "decoders"):
-        if getattr(options, name) is not None and not (options.fetch or options.wait):
+    for name in ("out", "decoders", "report"):
+        if getattr(options, name) and not (options.fetch or options.wait):
             raise ValueError(f"--{name.removesuffix('s')} is for decoding: add --fetch or --wait")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: expected a folder, got a file")
@@ -161,7 +164,12 @@ def _decoded(
     from scripts import deployment_results
 
     return deployment_results.decoded_together(
-        ledger, ready, options.out, options.decoders or (), pictures=not options.no_pictures
+        ledger,
+        ready,
+        options.out,
+        options.decoders or (),
+        pictures=not options.no_pictures,
+        report=options.report,
     )
 
 

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scripts.options import add_overrides
+from scripts.options import add_overrides, add_report, write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="only go on with what is there")
     parser.add_argument("--no-pictures", action="store_true", help="leave the picture out")
+    add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{config.title}\n\n{evaluation_table(trained.record.evaluations)}\n")
         print(_conclusion(trained))
         print(f"\nseed {config.seed}; the agent is in {folder / 'best'}, its card in {folder}")
+    write_report(folder, options)
     return 0
 
 

@@ -84,15 +84,33 @@ def title(folder: pathlib.Path) -> str:
 def subtitle(folder: pathlib.Path) -> str:
     """What it took."""
     found = _read(folder)
+    if "doing" in found:
+        return f"syndrift demo, seed {found['seed']}, under way: {found['doing']['does']}."
     return (f"syndrift demo, seed {found['seed']}: {found['seconds']:.0f} seconds on "
             f"{found['machine']}. Every number was computed in this run.")  # fmt: skip
 
 
 def sections(folder: pathlib.Path) -> list[Section]:
-    """In short, then each stage with the most telling of its own report's figures."""
-    stages = _read(folder)["stages"]
+    """In short, then each stage with the most telling of its own report's figures.
+
+    Under way, what the stage of now has shown so far stands first.
+    """
+    found = _read(folder)
+    stages = found["stages"]
     told = [_told(number, stage, folder) for number, stage in enumerate(stages, 1)]
-    return [_in_short(stages), *told]
+    return [*_now(folder, found.get("doing")), _in_short(stages), *told]
+
+
+def _now(folder: pathlib.Path, doing: dict[str, str] | None) -> list[Section]:
+    """The stage that is under way, as far as its folder tells."""
+    from scripts.page.folder import page_of
+
+    if doing is None:
+        return []
+    try:
+        return page_of(folder / doing["folder"]).sections
+    except (ValueError, OSError, LookupError):  # nothing yet, or half written
+        return [Section("Nothing yet", [f"The demo is {doing['does']}."])]
 
 
 def _told(number: int, stage: dict[str, Any], folder: pathlib.Path) -> Section:

@@ -16,6 +16,7 @@ _SOURCES = {
     "compare": "compared",
     "budget": "budgeted",
     "train": "trained",
+    "train-agent": "agent_trained",
     "steer": "steered",
     "steer --over": "steered",
     "calibrate": "calibrated",

@@ -12,10 +12,10 @@ examples:
   syndrift report runs/mine runs/other               one each
   syndrift report runs/mine --out results.html       somewhere else
 
-Of runs of evaluate, compare, budget, train, steer, calibrate, demo, and of what deploy leaves;
-finished or not. The file needs no network and nothing beside it. Curves can be toggled, zoomed and
-hovered over, and the numbers of each figure stand below it; it follows the system's light or dark
-colours, and prints. `--report` of those verbs writes the same at their end; `syndrift watch RUN`
+Of runs of evaluate, compare, budget, train, train-agent, steer, calibrate, demo, and of what deploy
+leaves; finished or not. The file needs no network and nothing beside it. Curves can be toggled,
+zoomed and hovered over, and the numbers of each figure stand below it; it follows the system's
+light or dark colours, and prints. `--report` of those verbs writes the same at their end; `syndrift watch RUN`
 shows it meanwhile.
 """
 

@@ -11,6 +11,7 @@ import pytest
 from scripts import demo
 from scripts.demo_stages import Stage, stages
 from scripts.main import main
+from scripts.page.folder import page_of
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +67,10 @@ def test_a_stage_that_fails_is_named(
     assert "gone.stim" in said
     assert "the same command goes on from there" in said
     assert not pathlib.Path("run/report.html").exists()
+    # Until then it can be looked at: the stage of now, and what was found before it.
+    page = page_of(pathlib.Path("run"))
+    assert page.subtitle.endswith("under way: asking for what is not there.")
+    assert [one.title for one in page.sections] == ["Nothing yet", "In short"]
 
 
 def test_a_finished_demo_is_left_alone_and_an_unfinished_one_goes_on(

@@ -36,11 +36,12 @@ def service(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Scripted
     monkeypatch.setattr("scripts.jobs.service_of", lambda deployment: service)
 
     def decoded(
-        ledger: Ledger, numbers: Any, out: Any, decoders: Any = (), *, pictures: bool = True
+        ledger: Ledger, numbers: Any, out: Any, decoders: Any = (), *, pictures: bool, report: bool
     ):
         assert all(any(ledger.outcomes(number)) for number in numbers)
+        results = [{"deployment": number, "report": report} for number in numbers]
         return {"text": f"decoded {numbers} into {out} by {decoders}, pictures {pictures}",
-                "results": [{"deployment": number} for number in numbers]}  # fmt: skip
+                "results": results}  # fmt: skip
 
     monkeypatch.setattr("scripts.deployment_results.decoded_together", decoded)
     return service
@@ -67,8 +68,8 @@ def test_from_planned_to_decoded(capsys: pytest.CaptureFixture[str], service: Sc
     assert out.count("queued") == 4
     assert "job-2" in out
     assert "`syndrift jobs 1 --wait` fetches the results and decodes them" in out
-    data = found(capsys, "1", "--wait")
-    assert data["decoded"] == {"results": [{"deployment": 1}]}
+    data = found(capsys, "1", "--wait", "--report")
+    assert data["decoded"] == {"results": [{"deployment": 1, "report": True}]}
     assert states(data) == ["fetched"] * 3
     assert data["deployments"][0]["seconds_charged"] == 4.5
     assert data["stopped"] == []
@@ -129,7 +130,7 @@ def test_several_are_decoded_together(capsys: pytest.CaptureFixture[str], servic
     service.ends = {1: "cancelled"}
     data = found(capsys, "1", "2", "3", "1", "--resume", "--wait")
     assert states(data) == ["fetched", "cancelled", "fetched"]
-    assert data["decoded"] == {"results": [{"deployment": 1}, {"deployment": 3}]}
+    assert data["decoded"] == {"results": [{"deployment": one, "report": False} for one in (1, 3)]}
     assert main(["jobs", "1", "3"]) == 0
     assert capsys.readouterr().out.count("deployment ") == 2
 

@@ -81,8 +81,12 @@ def test_figures_and_files(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
     # The same command again: nothing is left to train, and the same is said, now as a table.
-    assert trained("--out", "run", "--resume") == 0
+    assert trained("--out", "run", "--resume", "--report") == 0
     out, _ = capsys.readouterr()
+    assert "the report is run/report.html" in out
+    page = pathlib.Path("run/report.html").read_text()
+    assert f"{found['final']['median_ratio']:.4g}" in out
+    assert f"{found['evaluations'][1]['mean_return']:.4g} [" in page
     assert out.startswith("Cancels an offset\n")
     assert f"mean return {found['final']['mean_return']:.4g} [" in out
     assert f"{100 * found['final']['calibrated'] / 32:.1f} % [" in out

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger
 
 from calib.threads import one_thread
 from decoders.logical import error_model, logical_errors
@@ -155,6 +156,7 @@ def steer(
     device = SurfaceCodeSteeringVector(config.candidates, config.environment)
     env = AsVecEnv(device)
     model = make_steerer(recipe, env, config.seed)
+    model.set_logger(Logger(None, []))  # the default makes an empty folder for temporary files
     env.seed(config.seed)
     judge = Judge(config.environment.memory.rounds)
     keepers = _Keepers.of(config) if recipe is config.steerer else _Keepers(None, None)

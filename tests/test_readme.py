@@ -1,0 +1,70 @@
+"""The README's commands run, long recipes as their short siblings."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import stim
+
+from tests.shown import ROOT
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# What takes minutes, and what is run in its place.
+SHORTER = {
+    "configs/calibrate.toml": "configs/calibrate_smoke.toml",
+    "line-of-five": "smoke",
+    "configs/agent_pulse.toml": "configs/agent_pulse_smoke.toml",
+}
+# What runs elsewhere: the demo (test_demo.py) with its reports (test_report.py) and with
+# calibrate_patch and steer_patch, smaller; watch (test_watch.py), which serves until it is stopped.
+ELSEWHERE = ("syndrift demo", "runs/demo", "syndrift watch", "_patch.toml")
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", TEXT, re.M | re.S)
+    return [line for block in blocks for line in block.splitlines() if "bin/syndrift" in line]
+
+
+@pytest.mark.slow
+def test_the_commands_run(tmp_path: pathlib.Path) -> None:
+    """In an empty folder with the configs, and the circuit and the events that they are told of."""
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z", distance=3, rounds=3,
+        after_clifford_depolarization=0.004, before_measure_flip_probability=0.004,
+    )  # fmt: skip
+    circuit.to_file(str(tmp_path / "my.stim"))
+    circuit.compile_detector_sampler(seed=1).sample_write(
+        20_000, filepath=str(tmp_path / "events.b8"), format="b8",
+        obs_out_filepath=str(tmp_path / "flips.01"), obs_out_format="01",
+    )  # fmt: skip
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    run = [line for line in commands() if not any(words in line for words in ELSEWHERE)]
+    assert len(run) > 15
+    for line in run:
+        for long, short in SHORTER.items():
+            line = line.replace(long, short)
+        words = list[str]()
+        for word in shlex.split(line, comments=True)[1:]:
+            words += glob.glob(word, root_dir=tmp_path) if "*" in word else [word]
+        ran = subprocess.run(
+            [sys.executable, "-m", "scripts.main", *words], cwd=tmp_path, check=False,
+            capture_output=True, text=True, timeout=200,
+            env={"PATH": os.defpath, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1",
+                 "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert ran.returncode == 0, f"{line}\n{ran.stderr}"
+        assert ran.stdout, line
+
+
+def test_links_and_pictures_are_there() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)", TEXT)
+    for link in links + re.findall(r'src(?:set)?="([^"]+)"', TEXT):
+        assert (ROOT / link).is_file(), link
