@@ -15,8 +15,8 @@ examples:
 Of runs of evaluate, compare, budget, train, train-agent, steer, calibrate, demo, and of what deploy
 leaves; finished or not. The file needs no network and nothing beside it. Curves can be toggled,
 zoomed and hovered over, and the numbers of each figure stand below it; it follows the system's
-light or dark colours, and prints. `--report` of those verbs writes the same at their end; `syndrift watch RUN`
-shows it meanwhile.
+light or dark colours, and prints. `--report` of those verbs writes the same at their end;
+`syndrift watch RUN` shows it meanwhile.
 """
 
 
