@@ -91,16 +91,16 @@ def collect(
     """
     tasks = [work.task(settings.seed) for work in works]
     stops = dict(zip([task.strong_id() for task in tasks], works, strict=True))
-    _check_told_apart(works, stops)
+    check_told_apart(works, stops)
     with only_writer(csv_path) as append:
         totals = read_totals(csv_path)
         samplers = _samplers(stops, totals, settings)
-        on_progress(_done(stops, totals))
+        on_progress(done_share(stops, totals))
         if any(_fraction(work, totals.get(key)) < 1 for key, work in stops.items()):
             for row in _run(tasks, samplers, totals, settings.workers):
                 append(row)
                 totals.setdefault(row.strong_id, Total()).add(row)
-                on_progress(_done(stops, totals))
+                on_progress(done_share(stops, totals))
     return [totals.get(key, Total()).stats(task) for key, task in zip(stops, tasks, strict=True)]
 
 
@@ -130,7 +130,8 @@ class Total:
         )
 
 
-def _check_told_apart(works: Sequence[Work], stops: Mapping[str, Work]) -> None:
+def check_told_apart(works: Sequence[Work], stops: Mapping[str, Work]) -> None:
+    """Refuses works of the same strong id, and panels of the same name."""
     if len(stops) < len(works):
         raise ValueError("the same circuit with the same decoder is given twice")
     panels: dict[str, tuple[Panelist, ...]] = {}
@@ -302,6 +303,7 @@ def _fraction(work: Work, total: Total | None) -> float:
     return min(max(total.shots / work.max_shots, by_errors), 1.0)
 
 
-def _done(stops: Mapping[str, Work], totals: Mapping[str, Total]) -> float:
+def done_share(stops: Mapping[str, Work], totals: Mapping[str, Total]) -> float:
+    """How much of all works is done, from 0 to 1."""
     fractions: Iterable[float] = [_fraction(work, totals.get(key)) for key, work in stops.items()]
     return sum(fractions) / max(len(stops), 1)

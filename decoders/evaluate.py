@@ -13,6 +13,7 @@ from typing import Literal
 import sinter
 
 from decoders.baselines import custom_decoders_of, resolve_decoder
+from decoders.cluster import Engine, collect_on
 from decoders.collect import CollectSettings, Work, collect
 from decoders.evaluate_config import EvaluateConfig
 from decoders.points import Point, model_for, points_of
@@ -109,29 +110,42 @@ def evaluate(
     config: EvaluateConfig,
     csv_path: pathlib.Path,
     *,
+    engine: Engine | None = None,
     on_checked: Callable[[], None] = lambda: None,
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> list[Row]:
     """Collects every row of the sweep; what `csv_path` holds already is not drawn again.
 
-    `on_checked` is called when all that the config names is found and checked, before any shot;
-    `on_progress` gets the fraction of the work done.
+    On this computer's cores, or on those of an engine (`decoders.cluster`). `on_checked` is called
+    when all that the config names is found and checked, before any shot; `on_progress` gets the
+    fraction of the work done.
     """
     works = list(works_of(config))
     on_checked()
     if config.data is not None:
         check_same_files(csv_path, [work for _, work in works], config.seed)
-    settings = CollectSettings(
-        seed=config.seed,
-        workers=config.workers or os.cpu_count() or 1,
-        custom_functions=config.custom_decoders,
-    )
-    totals = collect([work for _, work in works], csv_path, settings, on_progress=on_progress)
+    totals = _collected(config, [work for _, work in works], csv_path, engine, on_progress)
     return [
         dataclasses.replace(row, note=work.note, panelist=panelist_of(work))
         for (point, work), total in zip(works, totals, strict=True)
         for row in rows_of(point, [work.decoder], total, confidence=config.confidence)
     ]
+
+
+def _collected(
+    config: EvaluateConfig,
+    works: Sequence[Work],
+    csv_path: pathlib.Path,
+    engine: Engine | None,
+    on_progress: Callable[[float], None],
+) -> list[sinter.TaskStats]:
+    """The totals of the works, here or elsewhere."""
+    custom = config.custom_decoders
+    if engine is not None:
+        return collect_on(engine, works, csv_path, seed=config.seed, custom_functions=custom,
+                          on_progress=on_progress)  # fmt: skip
+    settings = CollectSettings(config.seed, config.workers or os.cpu_count() or 1, custom)
+    return collect(works, csv_path, settings, on_progress=on_progress)
 
 
 def works_of(config: EvaluateConfig) -> Iterator[tuple[Point, Work]]:

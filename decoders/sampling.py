@@ -122,6 +122,7 @@ class Panelist:
 class PanelSampler(sinter.Sampler):
     """Puts the same numbered shots through a panel of decoders (often a panel of one).
 
+    Without a ledger it can only count shots that it is told (`counted`).
     `max_errors` says by strong id where a task stops, so that batches do not overshoot it far;
     `recorded` which tasks take shots from files in place of drawing them.
 
@@ -134,7 +135,7 @@ class PanelSampler(sinter.Sampler):
     def __init__(
         self,
         panel: Sequence[Panelist],
-        ledger: ShotLedger,
+        ledger: ShotLedger | None,
         *,
         seed: int,
         custom_functions: Sequence[str] = (),
@@ -148,17 +149,17 @@ class PanelSampler(sinter.Sampler):
         self.seed = seed
         self.custom_functions = tuple(custom_functions)
 
-    def compiled_sampler_for_task(self, task: sinter.Task) -> sinter.CompiledSampler:
+    def compiled_sampler_for_task(self, task: sinter.Task) -> CompiledPanel:
         """Compiles every decoder of the panel for the task."""
         _leave_with_parent()
-        return _CompiledPanel(self, task)
+        return CompiledPanel(self, task)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         _leave_ctrl_c_to_the_parent()
 
 
-class _CompiledPanel(sinter.CompiledSampler):
+class CompiledPanel(sinter.CompiledSampler):
     """A panel compiled for one task; each `sample` call is one range of shots, one CSV row."""
 
     def __init__(self, sampler: PanelSampler, task: sinter.Task):
@@ -187,7 +188,7 @@ class _CompiledPanel(sinter.CompiledSampler):
         self._max_errors = sampler.max_errors.get(self._strong_id)
         self._drawn_shots, self._drawn_errors = 0, 0
         shot_bytes = (task.circuit.num_detectors + 7) // 8
-        self._most_shots = max(_MOST_BATCH_BYTES // max(shot_bytes, 1), SHARD_SHOTS)
+        self.most_shots = max(_MOST_BATCH_BYTES // max(shot_bytes, 1), SHARD_SHOTS)
 
     def handles_throttling(self) -> bool:
         """The panel sizes its own batches; sinter's ramp from one shot would undo that."""
@@ -195,32 +196,38 @@ class _CompiledPanel(sinter.CompiledSampler):
 
     def sample(self, suggested_shots: int) -> sinter.AnonTaskStats:
         """Draws and decodes the next range of the task's shots, never more than suggested."""
-        begun = time.monotonic()
+        ledger = self._sampler.ledger
+        if ledger is None:
+            raise ValueError("a sampler without a ledger counts only shots that it is told")
         batch = self._batch_shots
-        wanted = min(self._ramp_shots, self._shots_before_a_stop(), self._most_shots)
+        wanted = min(self._ramp_shots, self._shots_before_a_stop(), self.most_shots)
         wanted = max(wanted // batch, 1) * batch  # whole batches, of the size that was asked for
-        start, stop = self._sampler.ledger.claim(
-            self._strong_id, min(wanted, suggested_shots), exactly=batch > 1
-        )
-        events, flips = self._shots.take(start, stop)
-        counts: collections.Counter[str] = collections.Counter({range_key(start, stop): 1})
-        outcomes = np.stack(
-            [self._verdicts(seat, start, (events, flips), counts) for seat in self._seats]
-        )
-        seconds = time.monotonic() - begun
-        if seconds < 0.3 * _TARGET_SECONDS:
-            self._ramp_shots = min(self._ramp_shots * 4, self._most_shots)
-        elif seconds > 1.3 * _TARGET_SECONDS and self._ramp_shots > _FIRST_BATCH_SHOTS:
+        start, stop = ledger.claim(self._strong_id, min(wanted, suggested_shots), exactly=batch > 1)
+        stats, _ = self.counted(start, stop)
+        stats.custom_counts[range_key(start, stop)] = 1
+        if stats.seconds < 0.3 * _TARGET_SECONDS:
+            self._ramp_shots = min(self._ramp_shots * 4, self.most_shots)
+        elif stats.seconds > 1.3 * _TARGET_SECONDS and self._ramp_shots > _FIRST_BATCH_SHOTS:
             self._ramp_shots //= 2
-        stats = _stats(outcomes, counts, seconds)
         self._drawn_shots += stats.shots
         self._drawn_errors += stats.custom_counts[FAILED]
         return stats
 
+    def counted(self, start: int, stop: int) -> tuple[sinter.AnonTaskStats, npt.NDArray[np.bool_]]:
+        """Draws and decodes shots start..stop-1: the counts, and which of them failed."""
+        begun = time.monotonic()
+        events, flips = self._shots.take(start, stop)
+        counts: collections.Counter[str] = collections.Counter()
+        outcomes = np.stack(
+            [self._verdicts(seat, start, (events, flips), counts) for seat in self._seats]
+        )
+        failed = np.asarray(outcomes.any(axis=0))
+        return _stats(outcomes, counts, time.monotonic() - begun), failed
+
     def _shots_before_a_stop(self) -> int:
         """Shots in which a small share of the errors that the task waits for is expected."""
         if self._max_errors is None:
-            return self._most_shots
+            return self.most_shots
         rate = (self._drawn_errors + 1) / (self._drawn_shots + 1)
         return max(int(_ERRORS_SHARE * self._max_errors / rate), _FIRST_BATCH_SHOTS)
 

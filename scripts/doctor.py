@@ -36,6 +36,7 @@ EXTRAS = {
         "cmaes",
         "bayes_opt",
     ),
+    "cluster": ("ray",),
     "docs": ("mkdocs", "material", "mkdocstrings", "latex2mathml"),
 }
 

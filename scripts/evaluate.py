@@ -8,7 +8,7 @@ import json
 import pathlib
 from typing import TYPE_CHECKING
 
-from scripts.options import add_report, write_report
+from scripts.options import add_on, add_report, engine_on, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ EPILOG = """\
 examples:
   syndrift evaluate configs/surface_smoke.toml
   syndrift evaluate configs/surface.toml --set noise.p=[0.003,0.005] --set stop.max_shots=1000000
+  syndrift evaluate configs/surface.toml --on ray://head:10001      on a Ray cluster
   syndrift evaluate configs/surface.toml --set decoders=[\\"tesseract\\"] --set code.distance=3
 
 The same command goes on where it was stopped, also after a kill. Every row of counts.csv (sinter's
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="override the config's seed")
     parser.add_argument("--out", type=pathlib.Path, help="the run's folder")
     parser.add_argument("--no-pictures", action="store_true", help="write tables only")
+    add_on(parser)
     add_report(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
@@ -70,9 +72,11 @@ def run(options: argparse.Namespace) -> int:
         )
 
     counts = folder / run_folder.COUNTS
+    if options.on and config.data is not None:
+        raise ValueError("recorded shots are decoded on this computer: leave --on out")
     with run_folder.resumable(folder):
-        with progress_bar("collecting shots") as on_progress:
-            rows = evaluate(config, counts, on_checked=begin, on_progress=on_progress)
+        with engine_on(options, "evaluate") as engine, progress_bar("collecting shots") as bar:
+            rows = evaluate(config, counts, engine=engine, on_checked=begin, on_progress=bar)
         with progress_bar("rare events") as on_progress:
             rows = with_estimates(config, rows, folder / RARE, on_progress=on_progress)
         results = SweepResults(config, rows, _times(config, rows, folder / TIMES), folder)

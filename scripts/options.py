@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decoders.cluster import Engine
 
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
@@ -41,6 +46,35 @@ def code_table(options: argparse.Namespace) -> dict[str, Any]:
     elif options.p is not None:
         raise ValueError("--p needs --noise, such as --noise depolarizing")
     return {key: value for key, value in table.items() if value is not None}
+
+
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """--on, of verbs that can work on a cluster."""
+    parser.add_argument("--on", metavar="ray[://HOST:PORT]", type=_cluster,
+                        help="a Ray cluster in place of this computer's cores: that at the "
+                             "address, or the one begun here")  # fmt: skip
+
+
+def _cluster(text: str) -> str:
+    host, _, port = text.removeprefix("ray://").rpartition(":")
+    if text == "ray" or (text.startswith("ray://") and host and port.isdigit()):
+        return text
+    raise argparse.ArgumentTypeError(f"expected ray or ray://HOST:PORT, got {text}")
+
+
+@contextlib.contextmanager
+def engine_on(options: argparse.Namespace, verb: str) -> Iterator[Engine | None]:
+    """The engine that --on names, connected; None without the option."""
+    if options.on is None:
+        yield None
+        return
+    from scripts.extras import need_extra
+
+    need_extra(f"`syndrift {verb} --on ray`", "cluster", "ray")
+    from decoders.cluster.ray_engine import connected
+
+    with connected(None if options.on == "ray" else options.on) as engine:
+        yield engine
 
 
 REPORT = "report.html"
