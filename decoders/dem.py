@@ -112,9 +112,10 @@ def checked_model(
     if any("D" not in targets for _, targets in _written(model)):
         blind = sum(bool(obs) and not dets for dets, obs in (m.symptoms for m in _folded(model)))
     if blind:
+        flip, them = ("flips", "it") if blind == 1 else ("flip", "them")
         messages.append(
-            f"{_counted(blind, 'error')} of the model flip an observable and no detector: "
-            "no decoder can see them"
+            f"{_counted(blind, 'error')} of the model {flip} an observable and no detector: "
+            f"no decoder can see {them}"
         )
     return CheckedModel(model, "; ".join(messages) or None)
 

@@ -93,7 +93,8 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         print(table.ler_table(comparison.rows))
-        print("\n" + table.pair_table(comparison.pairs))
+        if comparison.pairs:
+            print("\n" + table.pair_table(comparison.pairs))
         for note in comparison.notes:
             print(f"note: {note}")
         print(f"\nseed {config.seed}; counts and config in {folder}")

@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
     config = recipe(options)
     _check_targets(options)
+    _warn_of_accounts(config)
     service = service_of(config)
     backend, limits = backend_of(config, service), service.limits(config.backend)
     plans: list[Plan] = []
@@ -95,6 +96,15 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         _write_plans(plans, options.out, pictures=not options.no_pictures)
     return _submitted(plans, service, options) if options.submit else _dry(plans, options)
+
+
+def _warn_of_accounts(config: DeployConfig) -> None:
+    """Of keys that others may read, before they are used."""
+    from calib.runtime import accounts_file_warning
+
+    warning = accounts_file_warning() if config.service == "ibm" else None
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _check_targets(options: argparse.Namespace) -> None:

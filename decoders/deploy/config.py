@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from decoders.dem import circuit_model
 from decoders.deploy.device_noise import Unreported
 from decoders.deploy.isa import Schedule
 from decoders.deploy.memories import distance_of, rounds_in
@@ -107,12 +108,27 @@ class DeployConfig(Recipe):
     def each(self) -> list[DeployConfig]:
         """One recipe for each memory, with its number of rounds."""
         if self.circuit is not None:
-            rounds = self.rounds_of(rounds_in(read_circuit(self.circuit)))
-            return [self.model_copy(update={"rounds": rounds})]
+            return [self.model_copy(update={"rounds": self._rounds_of_its_own(self.circuit)})]
         return [
             self.model_copy(update={"memory": (one,), "rounds": self.rounds_of(distance_of(one))})
             for one in self.memory
         ]
+
+    def _rounds_of_its_own(self, path: pathlib.Path) -> int:
+        """By its detectors' times, which a number that is given must not contradict."""
+        circuit = read_circuit(path)
+        try:
+            circuit_model(circuit)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        timed = rounds_in(circuit)
+        rounds = self.rounds_of(timed)
+        if timed not in (1, rounds):
+            raise ValueError(
+                f"rounds = {rounds}, but the times of the detectors in {path} make {timed}: "
+                "leave rounds out, or correct their coordinates"
+            )
+        return rounds
 
     def rounds_of(self, distance: int) -> int:
         """The number of rounds at a distance."""

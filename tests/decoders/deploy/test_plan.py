@@ -194,6 +194,11 @@ def test_a_circuit_of_ones_own(tmp_path):
     assert own.config.rounds == 3
     named = plan(_config(), TORINO)
     assert own.predictions == named.predictions
+    with pytest.raises(ValueError, match=r"rounds = 4, but the times .* make 3: leave rounds out"):
+        _config(memory=(), circuit=path, rounds=4)
+    path.write_text("H 0\nM 0\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n")
+    with pytest.raises(ValueError, match=r"own\.stim: D0, L0 .* not deterministic"):
+        _config(memory=(), circuit=path)
 
 
 @pytest.mark.parametrize(
