@@ -17,6 +17,7 @@ VERBS = {
     "compare": "several decoders on the very same shots: who is better, by how much, how surely",
     "budget": "which mechanism of noise costs how much of the logical error rate",
     "decode": "files of detection events in, predictions out, mistakes counted",
+    "serve-decoder": "decode syndromes as they come: rounds in over a socket, corrections out",
     "train": "train a neural decoder on shots of your circuit, beside matching on the same shots",
     "priors": "a device's error model, learnt from its own detection events",
     "deploy": "a memory experiment on IBM's devices or fake ones: placed, predicted, run, decoded",
@@ -28,6 +29,7 @@ VERBS = {
     "calibrate": "bring a simulated device up from a guess and keep it calibrated while it drifts",
     "steer": "steer a simulated surface code by its own detection events, without halting it",
     "train-agent": "train an agent to calibrate devices that it has never seen",
+    "sweep": "one recipe over seeds, distances, noise, architectures: one folder a run, one table",
     "calibration": "a device's calibration history: what is in force, the log, undo, export",
 }
 

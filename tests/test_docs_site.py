@@ -193,9 +193,15 @@ def test_the_site_loads_nothing_from_elsewhere(site: pathlib.Path) -> None:
 def test_the_reference_has_every_public_name(site: pathlib.Path) -> None:
     names = set().union(*(read(site / "reference")[path].names
                           for path in (site / "reference").glob("*.html")))  # fmt: skip
-    public = {f"{package.__name__}.{name}" for package in PUBLIC for name in package.__all__}
-    assert len(public) > 90
-    assert {name for name in public if name not in names} == set()
+    missing = list[str]()
+    for package in PUBLIC:
+        for name in package.__all__:
+            # A function that its module is named after stands under the module's name.
+            own = f"{getattr(getattr(package, name), '__module__', package.__name__)}.{name}"
+            if names.isdisjoint({own, f"{package.__name__}.{name}"}):
+                missing.append(own)
+    assert len(PUBLIC) > 7
+    assert missing == []
 
 
 @pytest.mark.slow

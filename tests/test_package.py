@@ -19,6 +19,7 @@ from envs.agents.config import TrainConfig
 from envs.agents.steerers.course import SteerConfig
 from scripts.config_file import load
 from scripts.main import VERBS, main
+from scripts.sweep_plan import load_sweep, plan
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted(ROOT.glob("configs/*.toml"))
@@ -58,7 +59,7 @@ def test_extras_of_the_project_are_the_ones_doctor_knows() -> None:
 
 def verb_of(path: pathlib.Path) -> str:
     verbs = {"calibrate": "calibrate", "agent": "train-agent", "steer": "steer", "neural": "train",
-             "deploy": "deploy"}  # fmt: skip
+             "deploy": "deploy", "sweep": "sweep"}  # fmt: skip
     return verbs.get(path.stem.partition("_")[0], "evaluate")
 
 
@@ -73,14 +74,22 @@ def test_every_recipe_is_valid(path: pathlib.Path) -> None:
         assert load(path, SteerConfig).environment.made().controls
     elif verb_of(path) == "deploy":
         assert load(path, DeployConfig).each()
+    elif verb_of(path) == "sweep":
+        assert len(plan(load_sweep(path, [], None), path, pathlib.Path("nowhere"))) > 3
     elif verb_of(path) == "train":
         assert next(points_of(load(path, TrainingConfig))).circuit.num_observables > 0
     else:
         assert next(points_of(load(path, EvaluateConfig))).circuit.num_detectors > 0
 
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMOKE = [path for path in CONFIGS if "_smoke" in path.stem]
+
+
 @pytest.mark.parametrize(
-    "path", [path for path in CONFIGS if "_smoke" in path.stem], ids=lambda path: path.stem
+    "path",
+    [path for path in SMOKE if path.name not in README],  # those are run by test_readme.py
+    ids=lambda path: path.stem,
 )
 def test_every_smoke_recipe_runs(
     path: pathlib.Path,

@@ -24,8 +24,9 @@ SHORTER = {
     "configs/agent_pulse.toml": "configs/agent_pulse_smoke.toml",
 }
 # What runs elsewhere: the demo (test_demo.py) with its reports (test_report.py) and with
-# calibrate_patch and steer_patch, smaller; watch (test_watch.py), which serves until it is stopped.
-ELSEWHERE = ("syndrift demo", "runs/demo", "syndrift watch", "_patch.toml")
+# calibrate_patch and steer_patch, smaller; what serves until it is stopped (test_watch.py,
+# test_serve_decoder.py).
+ELSEWHERE = ("syndrift demo", "runs/demo", "syndrift watch", "syndrift serve", "_patch.toml")
 
 
 def commands() -> list[str]:

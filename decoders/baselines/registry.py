@@ -36,6 +36,7 @@ BASELINES: dict[str, Baseline] = {
     "neural": Baseline(ShippedNeural(), "graphlike", "torch", "neural"),
     "pre-decoder": Baseline(ShippedNeural(kinds=("pre-decoder",)), "graphlike", "torch", "neural"),
 }
+"""The decoders by their names."""
 
 
 def sinter_decoders() -> dict[str, sinter.Decoder]:

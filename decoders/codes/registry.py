@@ -68,6 +68,7 @@ _ALL = (
 )
 
 CODES: Mapping[str, Code] = MappingProxyType({code.name: code for code in _ALL})
+"""The codes by their names."""
 
 
 def memory_circuit(code: str, *, distance: int, rounds: int, basis: str = "Z") -> stim.Circuit:

@@ -33,6 +33,7 @@ NOISE_MODELS: Mapping[str, type] = MappingProxyType(
         "heterogeneous": Heterogeneous,
     }
 )
+"""The noise models by their `kind`."""
 
 __all__ = [
     "NOISE_MODELS",

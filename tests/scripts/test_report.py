@@ -42,14 +42,14 @@ def test_a_run_that_was_stopped_has_one(capsys: pytest.CaptureFixture[str]) -> N
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     pathlib.Path("agents").mkdir()
     manifest = json.loads(pathlib.Path("runs/mine/manifest.json").read_text())
-    text = json.dumps({**manifest, "verb": "train-agent"})
+    text = json.dumps({**manifest, "verb": "explain"})
     pathlib.Path("agents/manifest.json").write_text(text)
     capsys.readouterr()
     for given, words in (
         (["gone"], "gone: no such folder"),
         (["runs"], "not a run's folder (it has no manifest.json); there are runs/mine"),
         (["runs/mine/manifest.json"], "expected a run's folder, got a file"),
-        (["agents"], "holds a run of `syndrift train-agent`, which has no report; there are"),
+        (["agents"], "holds a run of `syndrift explain`, which has no report; there are"),
         (["runs/mine", "runs/mine", "--out", "x.html"], "--out is for one run"),
         (["runs/mine", "--out", "runs"], "expected a file, such as runs/report.html"),
         ([], "the following arguments are required: RUN"),
