@@ -15,6 +15,7 @@ from decoders.neural.readout import Beside
 Bools = NDArray[np.bool_]
 Array = NDArray[np.float64]
 _MOST_WEIGHT = 14.0  # of an edge, where nothing is in doubt
+_NEVER_KNOWN = 0.5 - 1e-9  # the most that a bit is usually wrong: at 1/2 its edge weighs nothing
 
 
 class _Edge(NamedTuple):
@@ -67,7 +68,7 @@ def _weights(
     With w = 2 artanh(1 − 2 p) each reading changes 1 − 2 p by (1 − 2 doubt) / (1 − 2 usual).
     """
     column = {one: number for number, one in enumerate(touched)}
-    usual = np.asarray(beside.usual, dtype=float)
+    usual = np.minimum(np.asarray(beside.usual, dtype=float), _NEVER_KNOWN)
     told = np.zeros((len(beside.doubts), len(touched)))
     for bit in readings:
         with np.errstate(divide="ignore"):  # ln 0, of what is not known at all

@@ -154,6 +154,20 @@ def test_a_bit_of_which_nothing_is_known_costs_nothing():
     assert found[:, 0].tolist() == [True, False]
 
 
+def test_a_bit_that_is_usually_wrong_half_of_the_time_is_no_number_that_is_none():
+    """ln(1 − 2·doubt) − ln(1 − 2·usual) is −∞ + ∞ there."""
+    circuit = _repetition(3, 1, 0.1, 0.0)
+    usual = np.full(circuit.num_measurements, 0.01)
+    usual[0] = 0.5
+    model = _with_wrong_bits(circuit, list(usual))
+    doubts = np.tile(usual, (2, 1))
+    events = np.zeros((2, model.num_detectors), dtype=bool)
+    events[:, 1] = True
+    plain = pymatching.Matching.from_detector_error_model(model).decode_batch(events)
+    found = decode_softly(model, events, beside_of(circuit, doubts, usual=usual))
+    assert (found == plain.astype(bool)).all()
+
+
 def test_shots_without_events_flip_nothing_and_none_at_all_are_none():
     circuit = _repetition(3, 2, error=0.05, misread=0.02)
     model = circuit.detector_error_model(decompose_errors=True)
