@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import pathlib
@@ -13,6 +14,7 @@ import sys
 import pytest
 import stim
 
+from tests.ray_alone import ray_alone
 from tests.shown import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,12 +57,13 @@ def test_the_commands_run(tmp_path: pathlib.Path) -> None:
         words = list[str]()
         for word in shlex.split(line, comments=True)[1:]:
             words += glob.glob(word, root_dir=tmp_path) if "*" in word else [word]
-        ran = subprocess.run(
-            [sys.executable, "-m", "scripts.main", *words], cwd=tmp_path, check=False,
-            capture_output=True, text=True, timeout=200,
-            env={"PATH": os.defpath, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1",
-                 "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        with ray_alone() if "--on ray" in line else contextlib.nullcontext({}) as ray:
+            ran = subprocess.run(
+                [sys.executable, "-m", "scripts.main", *words], cwd=tmp_path, check=False,
+                capture_output=True, text=True, timeout=200,
+                env={**ray, "PATH": os.defpath, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1",
+                     "PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
         assert ran.returncode == 0, f"{line}\n{ran.stderr}"
         assert ran.stdout, line
 

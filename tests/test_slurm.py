@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from decoders.collect import read_totals
+from tests.ray_alone import ray_alone
 from tests.shown import ROOT
 from tests.slurm.nodes import HERE, job, possible
 
@@ -23,11 +24,11 @@ def sbatch(script: str, arguments: list[str], name: str, folder: pathlib.Path) -
     """Runs the script as a job in `folder`; what it printed."""
     binaries = pathlib.Path(sys.executable).parent
     said = folder / f"{name}.out"
-    with job(name) as environment, said.open("w") as out:
+    with ray_alone() as ray, job(name) as environment, said.open("w") as out:
         ran = subprocess.run(
             ["bash", str(ROOT / "configs" / script), *arguments],
             cwd=folder, stdout=out, stderr=subprocess.STDOUT, timeout=240, check=False,
-            env={**environment, "PATH": f"{HERE}:{binaries}:/usr/sbin:/sbin:{os.defpath}",
+            env={**environment, **ray, "PATH": f"{HERE}:{binaries}:/usr/sbin:/sbin:{os.defpath}",
                  "HOME": str(folder), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'slurm'}",
                  "MARKS": str(folder), "OMP_NUM_THREADS": "1"},
         )  # fmt: skip

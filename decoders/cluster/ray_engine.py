@@ -112,11 +112,14 @@ def connected(address: str | None) -> Iterator[RayEngine]:
 
     # Ray reports how it is used to its makers unless told otherwise before it begins.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    dashboard = False if address is None else None  # of a cluster that is begun here
+    quiet: Any = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        ray.init(
-            address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR
-        )
+        try:
+            ray.init(address or "auto", **quiet)
+        except ConnectionError:
+            if address is not None:
+                raise
+            ray.init("local", include_dashboard=False, **quiet)  # there is none here
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
         where = address or "this computer"
         raise ValueError(

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import sys
-import tempfile
 import tomllib
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from scipy import stats
 from scripts.main import main
 from scripts.sweep_plan import SweepConfig
 from scripts.sweep_table import Line, entries, over_seeds
+from tests.ray_alone import ray_alone
 
 RECIPE = """\
 decoders = ["pymatching"]
@@ -294,9 +294,9 @@ def test_on_ray_the_runs_are_the_same(
 ) -> None:
     pytest.importorskip("ray", reason="needs the extra `cluster`")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    # A cluster of this test alone: the folder tells of another that runs here. Short, for sockets.
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
-        monkeypatch.setenv("RAY_TMPDIR", folder)
+    with ray_alone() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
         status, out, _ = say("--on", "ray", "--set", "over.seed=[1, 2]", "--json")
     assert status == 0
     rows = json.loads(out)["rows"]

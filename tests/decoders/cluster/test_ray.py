@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,21 +16,28 @@ from scripts.main import main
 from tests.decoders.cluster.test_driver import table
 from tests.decoders.cluster.two_nodes import SEED, works
 from tests.decoders.cluster.unreliable import Unreliable
+from tests.ray_alone import ray_alone
 from tests.shown import ROOT
 
 pytest.importorskip("ray", reason="the extra `cluster` is missing")
 
-ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-               "RAY_USAGE_STATS_ENABLED": "0"}  # fmt: skip
+ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def apart(tmp_path: pathlib.Path) -> Iterator[dict[str, str]]:
+    with ray_alone() as ray:
+        yield {**ENVIRONMENT, **ray, "HOME": str(tmp_path)}
 
 
 @pytest.mark.slow
-def test_a_killed_node_does_not_show_in_the_table(tmp_path: pathlib.Path) -> None:
+def test_a_killed_node_does_not_show_in_the_table(
+    tmp_path: pathlib.Path, apart: dict[str, str]
+) -> None:
     program = ROOT / "tests" / "decoders" / "cluster" / "two_nodes.py"
     ran = subprocess.run(
         [sys.executable, str(program), str(tmp_path / "killed.csv"), "kill"],
-        capture_output=True, text=True, timeout=200, check=False,
-        env={**ENVIRONMENT, "HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=200, check=False, env=apart,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-2000:]
     found = json.loads(ran.stdout.splitlines()[-1])
@@ -41,7 +49,9 @@ def test_a_killed_node_does_not_show_in_the_table(tmp_path: pathlib.Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_option_counts_on_ray_what_is_counted_here(tmp_path: pathlib.Path) -> None:
+def test_the_option_counts_on_ray_what_is_counted_here(
+    tmp_path: pathlib.Path, apart: dict[str, str]
+) -> None:
     recipe = tmp_path / "small.toml"
     recipe.write_text(
         'seed = 3\ndecoders = "pymatching"\ntime_decoders = false\n[code]\nname = "repetition"\n'
@@ -52,8 +62,7 @@ def test_the_option_counts_on_ray_what_is_counted_here(tmp_path: pathlib.Path) -
         subprocess.run(
             [sys.executable, "-m", "scripts.main", "evaluate", str(recipe), *on, "--no-pictures",
              "--out", str(tmp_path / folder)],
-            capture_output=True, text=True, timeout=200, check=True, cwd=tmp_path,
-            env={**ENVIRONMENT, "HOME": str(tmp_path)},
+            capture_output=True, text=True, timeout=200, check=True, cwd=tmp_path, env=apart,
         )  # fmt: skip
     assert table(tmp_path / "here" / "counts.csv") == table(tmp_path / "there" / "counts.csv")
 
