@@ -10,7 +10,10 @@
 set -euo pipefail
 [ $# -ge 1 ] || { echo "usage: sbatch $0 CONFIG [OPTIONS]" >&2; exit 2; }
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-srun torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "${RANKS:-${SLURM_GPUS_ON_NODE:-1}}" \
-  --rdzv-backend c10d --rdzv-endpoint "$head:${RDZV_PORT:-29500}" --rdzv-id "$SLURM_JOB_ID" \
-  --max-restarts 3 --no-python syndrift train "$@"
+HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+export HEAD
+# On each node: the first one is where all meet, under the names that SLURM has for them.
+srun bash -c 'torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "${RANKS:-${SLURM_GPUS_ON_NODE:-1}}" \
+  --rdzv-backend c10d --rdzv-endpoint "$HEAD:${RDZV_PORT:-29500}" --rdzv-id "$SLURM_JOB_ID" \
+  --rdzv-conf "is_host=$((SLURM_NODEID == 0))" --local-addr "$SLURMD_NODENAME" \
+  --max-restarts 3 --no-python syndrift train "$@"' syndrift "$@"

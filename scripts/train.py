@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from decoders.neural.decoder_file import FineTuning
+    from decoders.neural.ranks import Ranks
     from decoders.neural.training import Trained
     from decoders.neural.training_config import TrainingConfig
     from scripts.report.style import Palette
@@ -52,15 +53,31 @@ def run(options: argparse.Namespace) -> int:
     from scripts.extras import need_extra
 
     need_extra("`syndrift train`", "neural", "safetensors", "tensorboard", "torch")
+    from decoders.neural.ranks import joined
+    from decoders.neural.training import train
+
+    config, folder = _given(options)
+    with joined() as ranks:
+        _check(config, options.config or folder, ranks)
+        if not ranks.is_first:
+            ranks.shared(None)  # waits until the folder is there
+            train(config, folder, ranks=ranks)
+            return 0
+        return _first(config, folder, options, ranks)
+
+
+def _first(
+    config: TrainingConfig, folder: pathlib.Path, options: argparse.Namespace, ranks: Ranks
+) -> int:
+    """What the only one does, or the first of several: it opens the folder, writes and prints."""
     from decoders.neural.training_config import MAY_CHANGE
     from scripts import run_folder
 
-    config, folder = _given(options)
-    _check(config, options.config or folder)
     inputs = [*config.circuits, *_start_file(config)]
     run_folder.open_run(folder, "train", config, may_change=MAY_CHANGE, inputs=inputs)
+    ranks.shared(None)
     with run_folder.alone(folder), run_folder.resumable(folder):
-        trained = _trained(config, folder)
+        trained = _trained(config, folder, ranks)
         result = {**_as_json(trained), "decoder": str(folder / DECODER), "run": str(folder)}
         (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         _write_table(trained, folder)
@@ -131,7 +148,7 @@ def _given(options: argparse.Namespace) -> tuple[TrainingConfig, pathlib.Path]:
     return config, options.out or usual
 
 
-def _check(config: TrainingConfig, source: pathlib.Path) -> None:
+def _check(config: TrainingConfig, source: pathlib.Path, ranks: Ranks) -> None:
     """Refuses circuits that cannot be trained for, before a file is written."""
     import torch
 
@@ -141,6 +158,7 @@ def _check(config: TrainingConfig, source: pathlib.Path) -> None:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"{source}: device: torch sees no GPU here: take 'auto' or 'cpu'")
     try:
+        ranks.check_batch(config.batch)
         lessons = lessons_of(config)
         untrained(config, lessons)  # which must be such a network as the start
         _ = lessons.steps  # which recorded shots must be enough for
@@ -148,7 +166,7 @@ def _check(config: TrainingConfig, source: pathlib.Path) -> None:
         raise ValueError(f"{source}: {error}") from None
 
 
-def _trained(config: TrainingConfig, folder: pathlib.Path) -> Trained:
+def _trained(config: TrainingConfig, folder: pathlib.Path, ranks: Ranks) -> Trained:
     """Trains, with the decoder as it is written at each judgement."""
     from decoders.neural.decoder_file import write_decoder
     from decoders.neural.model_card import model_card
@@ -163,7 +181,7 @@ def _trained(config: TrainingConfig, folder: pathlib.Path) -> Trained:
         (folder / CARD).write_text(model_card(record), encoding="utf-8")
 
     with progress_bar("training") as bar:
-        trained = train(config, folder, on_step=bar, on_judged=keep)
+        trained = train(config, folder, ranks=ranks, on_step=bar, on_judged=keep)
     if trained.fine_tuning or not (folder / DECODER).exists():
         keep(trained)
     return trained

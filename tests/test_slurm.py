@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from decoders.collect import read_totals
+from decoders.neural.training import train
+from decoders.neural.training_config import TrainingConfig
+from tests.decoders.neural.test_ranks import RECIPE
 from tests.ray_alone import ray_alone
 from tests.shown import ROOT
 from tests.slurm.nodes import HERE, job, possible
@@ -55,3 +60,15 @@ def test_a_sweep_is_counted_on_both_nodes(tmp_path: pathlib.Path) -> None:
     own = os.readlink("/proc/self/ns/net").strip("net:[]")
     nodes = {path.name for path in tmp_path.iterdir() if path.name.isdigit()} - {own}
     assert len(nodes) == 2
+
+
+def test_a_training_takes_both_nodes_and_is_that_of_one(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "two.toml").write_text(RECIPE)
+    said = sbatch("slurm_train.sh", ["two.toml", "--no-pictures", "--out", "two"],
+                  "synd-t", tmp_path)  # fmt: skip
+    assert said.count("the decoder is two/decoder.safetensors") == 1
+    found = json.loads((tmp_path / "two" / "training.json").read_text())["judgements"]
+    here = train(TrainingConfig.model_validate(tomllib.loads(RECIPE)), tmp_path / "one")
+    assert [one["loss"] for one in found] == pytest.approx(
+        [one.loss for one in here.judgements], rel=1e-5
+    )

@@ -120,9 +120,9 @@ class Lessons:
         events, flips = (np.packbits(bits, axis=1, bitorder="little") for bits in read[:2])
         return HeldOutShots(events, flips, read.beside)
 
-    def from_(self, first: int) -> Generator[Batch]:
-        """Batches from number `first` to the last, drawn by the config's workers."""
-        numbers = range(first, self._config.steps)
+    def from_(self, first: int, every: int = 1) -> Generator[Batch]:
+        """Batches from number `first` to the last, or `every` so-manieth, drawn by the workers."""
+        numbers = range(first, self._config.steps, every)
         if not self._config.workers:
             yield from map(self.batch, numbers)
             return

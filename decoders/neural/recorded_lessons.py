@@ -135,9 +135,9 @@ class RecordedLessons(Lessons):
         events, flips = (bits[shots] for bits in self._shots[point])
         return sight.examples(Read(events, flips, None))
 
-    def from_(self, first: int) -> Generator[Batch]:
+    def from_(self, first: int, every: int = 1) -> Generator[Batch]:
         """Batches from number `first` to the last; by no other process, as none needs long."""
-        yield from map(self.batch, range(first, self.steps))
+        yield from map(self.batch, range(first, self.steps, every))
 
     def held_out(self) -> list[HeldOutShots]:
         """The shots that select, of each experiment."""

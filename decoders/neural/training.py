@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import pathlib
 import time
@@ -22,7 +23,7 @@ from decoders.neural.decoder_file import OURS, FineTuning, Judgement
 from decoders.neural.fine_tuning import concluded, loss_of
 from decoders.neural.learner import Learner
 from decoders.neural.lessons import HeldOutShots, Lessons, lessons_of
-from decoders.neural.sight import Batch
+from decoders.neural.ranks import ALONE, Ranks, Share
 from decoders.neural.start import begin_from
 from decoders.neural.training_config import TrainingConfig
 from decoders.neural.training_state import TrainingState
@@ -88,43 +89,76 @@ class HeldOut:
         return int((answers != given.flips).any(axis=1).sum())
 
 
+class _Judge(NamedTuple):
+    """Who judges, and writes it down."""
+
+    config: TrainingConfig
+    held_out: HeldOut
+    log: SummaryWriter
+
+    @staticmethod
+    def of(
+        config: TrainingConfig, lessons: Lessons, folder: pathlib.Path, state: TrainingState
+    ) -> _Judge:
+        """Of what no batch has."""
+        log = SummaryWriter(str(folder / LOG), purge_step=state.step + 1)
+        return _Judge(config, HeldOut(lessons, config), log)
+
+    def judged(self, state: TrainingState) -> Judgement:
+        """The network's average, as it is now."""
+        config, held_out = self.config, self.held_out
+        errors = {**held_out.errors, OURS: held_out.judged(state.average)}
+        loss = None if config.data is None else held_out.loss(state.average)
+        return Judgement(
+            step=state.step, examples=state.step * config.batch, seconds=state.seconds,
+            loss=state.loss, shots=held_out.shots, errors=errors, held_out_loss=loss,
+        )  # fmt: skip
+
+
 def train(
     config: TrainingConfig,
     folder: pathlib.Path,
     *,
+    ranks: Ranks = ALONE,
     on_step: OnStep = lambda fraction, words: None,
     on_judged: OnJudged = lambda trained: None,
     until: int | None = None,
 ) -> Trained:
-    """Trains to the config's end, or to step `until`; goes on with what is in `folder`."""
-    lessons, state, device = _begun(config, folder)
+    """Trains to the config's end, or to step `until`; goes on with what is in `folder`.
+
+    Of several `ranks` the first judges and writes; all have the same weights after each step.
+    """
+    lessons, state, device = _begun(config, folder, ranks)
     last = lessons.steps if until is None else min(until, lessons.steps)
     if (state.step < last and not lessons.is_over(state.judgements)) or _is_due(lessons, state):
-        held_out = HeldOut(lessons, config)
-        log = SummaryWriter(str(folder / LOG), purge_step=state.step + 1)
-        batches = lessons.from_(state.step)
+        judge = _Judge.of(config, lessons, folder, state) if ranks.is_first else None
+        drawn = lessons.from_(state.step + ranks.rank, ranks.count)
+        batches = ranks.shares(drawn, lessons.steps - state.step)
         try:
             kept = time.monotonic()
             while True:
                 if _is_due(lessons, state):
-                    _judge(config, state, held_out)
-                    _log(log, state)
-                    on_judged(_trained(config, lessons, state))
+                    state.judge(ranks.from_first(functools.partial(_judged, judge, state)))
+                    if judge is not None:
+                        _log(judge.log, state)
+                        on_judged(_trained(config, lessons, state))
                 if state.step >= last or lessons.is_over(state.judgements):
                     break
-                _learn(state, batches, device)
+                _learn(state, batches, device, ranks)
                 on_step(state.step / lessons.steps, _words(state))
-                if time.monotonic() - kept > _KEEP_EVERY_S:
+                if ranks.is_first and time.monotonic() - kept > _KEEP_EVERY_S:
                     state.save(folder / STATE)
                     kept = time.monotonic()
         finally:
             batches.close()
-            log.close()
-            if state.is_whole:
-                state.save(folder / STATE)
+            if judge is not None:
+                judge.log.close()
+                if state.is_whole:
+                    state.save(folder / STATE)
     trained = _trained(config, lessons, state)
     has_ended = state.step == lessons.steps or lessons.is_over(state.judgements)
-    return trained._replace(fine_tuning=concluded(trained)) if has_ended else trained
+    is_to_conclude = has_ended and ranks.is_first
+    return trained._replace(fine_tuning=concluded(trained)) if is_to_conclude else trained
 
 
 def _trained(config: TrainingConfig, lessons: Lessons, state: TrainingState) -> Trained:
@@ -132,17 +166,22 @@ def _trained(config: TrainingConfig, lessons: Lessons, state: TrainingState) -> 
     return Trained(config, lessons, kept, state.step, tuple(state.judgements), state.seconds)
 
 
-def _begun(config: TrainingConfig, folder: pathlib.Path) -> tuple[Lessons, TrainingState, str]:
-    torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - config.workers))
+def _begun(
+    config: TrainingConfig, folder: pathlib.Path, ranks: Ranks
+) -> tuple[Lessons, TrainingState, str]:
+    cores = (os.cpu_count() or 1) // ranks.here
+    torch.set_num_threads(config.threads or max(1, cores - config.workers))
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    ranks.check_batch(config.batch)
     lessons = lessons_of(config)
     state = TrainingState(
         config, untrained(config, lessons).to(device), steps=lessons.steps, digest=lessons.digest
     )
-    if (folder / STATE).exists():
+    if ranks.is_first and (folder / STATE).exists():
         state.load(folder / STATE)
+    state.share(ranks)
     folder.mkdir(parents=True, exist_ok=True)
     return lessons, state, device
 
@@ -156,15 +195,24 @@ def untrained(config: TrainingConfig, lessons: Lessons) -> Learner:
     return network
 
 
-def _learn(state: TrainingState, batches: Iterator[Batch], device: str) -> None:
-    """From the next batch; the time includes what it is waited for."""
+def _learn(state: TrainingState, batches: Iterator[Share], device: str, ranks: Ranks) -> None:
+    """From the next batch, or all shares of it; the time includes what it is waited for."""
     begun = time.monotonic()
-    given = on_device(next(batches), device)
+    mine = next(batches)
+    given = on_device(mine.batch, device)
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
         loss = state.network.loss(given)
+    loss = loss * mine.part
     loss.backward()
-    state.descend(float(loss.detach()))
+    state.descend(ranks.added(loss, state.network.parameters()))
     state.seconds += time.monotonic() - begun
+
+
+def _judged(judge: _Judge | None, state: TrainingState) -> Judgement:
+    """By the one who judges."""
+    if judge is None:
+        raise RuntimeError("only the first rank judges")
+    return judge.judged(state)
 
 
 def _words(state: TrainingState) -> str:
@@ -193,12 +241,3 @@ def _log(log: SummaryWriter, state: TrainingState) -> None:
     log.add_scalar("loss", last.loss, last.step)
     for name, errors in last.errors.items():
         log.add_scalar(f"logical error rate/{name}", errors / last.shots, last.step)
-
-
-def _judge(config: TrainingConfig, state: TrainingState, held_out: HeldOut) -> None:
-    errors = {**held_out.errors, OURS: held_out.judged(state.average)}
-    loss = None if config.data is None else held_out.loss(state.average)
-    state.judge(Judgement(
-        step=state.step, examples=state.step * config.batch, seconds=state.seconds,
-        loss=state.loss, shots=held_out.shots, errors=errors, held_out_loss=loss,
-    ))  # fmt: skip

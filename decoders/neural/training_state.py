@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from decoders.neural.decoder_file import Judgement
 from decoders.neural.learner import Learner
+from decoders.neural.ranks import Ranks
 from decoders.neural.training_config import MAY_CHANGE, TrainingConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
@@ -83,13 +85,7 @@ class TrainingState:
 
     def save(self, path: pathlib.Path) -> None:
         """A kill at any moment leaves the file as it was, or as it is now."""
-        words = {
-            "config": self._identity(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "judgements": [one.model_dump() for one in self.judgements],
-            "losses": self._losses,
-        }
+        words = {"config": self._identity(), **self._words()}
         beside = path.with_name(f"{path.name}.part")
         save_file(self._tensors(), beside, metadata={"state": json.dumps(words)})
         os.replace(beside, path)
@@ -114,6 +110,23 @@ class TrainingState:
         with torch.no_grad():
             for name, value in mine.items():
                 value.copy_(kept[name])
+        self._take(words)
+
+    def share(self, ranks: Ranks) -> None:
+        """Becomes what it is at the first of all ranks."""
+        ranks.copied_from_first(self._tensors().values())
+        self._take(ranks.shared(self._words()))
+
+    def _words(self) -> dict[str, Any]:
+        """All that is no tensor."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "judgements": [one.model_dump() for one in self.judgements],
+            "losses": self._losses,
+        }
+
+    def _take(self, words: Mapping[str, Any]) -> None:
         self.step, self.seconds = words["step"], words["seconds"]
         self.judgements = [Judgement(**one) for one in words["judgements"]]
         self._losses = words["losses"][0], words["losses"][1]

@@ -33,11 +33,11 @@ def job(name: str, cores: int = 1) -> Iterator[dict[str, str]]:
         subprocess.run(["ip", "netns", "add", one], check=True)
     try:
         for line in (
-            f"link add {name}-a netns {first} type veth peer name {name}-b netns {second}",
-            f"-n {first} addr add 10.77.0.1/24 dev {name}-a",
-            f"-n {second} addr add 10.77.0.2/24 dev {name}-b",
-            f"-n {first} link set {name}-a up",
-            f"-n {second} link set {name}-b up",
+            f"link add wire netns {first} type veth peer name wire netns {second}",
+            f"-n {first} addr add 10.77.0.1/24 dev wire",
+            f"-n {second} addr add 10.77.0.2/24 dev wire",
+            f"-n {first} link set wire up",
+            f"-n {second} link set wire up",
             f"-n {first} link set lo up",
             f"-n {second} link set lo up",
             f"-n {first} route add default via 10.77.0.2",
@@ -50,6 +50,7 @@ def job(name: str, cores: int = 1) -> Iterator[dict[str, str]]:
             "SLURM_NNODES": "2",
             "SLURM_JOB_ID": str(os.getpid()),
             "SLURM_CPUS_PER_TASK": str(cores),
+            "GLOO_SOCKET_IFNAME": "wire",  # these nodes have no names that lead to them
         }
     finally:
         for one in (first, second):
