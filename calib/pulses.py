@@ -24,7 +24,8 @@ class DragPulse:
     and π/2 about +Y; a positive detuning plays above the drive's frequency; a positive drag_ns
     counters leakage to a level 2 of negative anharmonicity α (first order: −1/α in rad/ns spares
     level 2, half of it spares the phase; Motzoi et al., arXiv:0901.0534, Chow et al.,
-    arXiv:1005.1279; played in samples of 1 ns, leakage is least between the two). The detuning turns about the pulse's middle, so that it leaves the axis.
+    arXiv:1005.1279; played in samples of 1 ns, leakage is least between the two). The detuning
+    turns about the pulse's middle, so that it leaves the axis.
 
     "gaussian": σ = T/4, lifted to begin and end at zero, peak 1 (mean 0.5352); "cosine": raised,
     peak 1 (mean 0.5).

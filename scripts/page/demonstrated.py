@@ -108,7 +108,7 @@ def _now(folder: pathlib.Path, doing: dict[str, str] | None) -> list[Section]:
     if doing is None:
         return []
     try:
-        return page_of(folder / doing["folder"]).sections
+        return [*page_of(folder / doing["folder"]).sections]
     except (ValueError, OSError, LookupError):  # nothing yet, or half written
         return [Section("Nothing yet", [f"The demo is {doing['does']}."])]
 

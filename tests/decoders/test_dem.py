@@ -172,7 +172,7 @@ def test_an_error_that_no_detector_sees_is_told_of() -> None:
     for kind in KINDS:
         message = checked_model(kind, circuit).message
         assert message is not None
-        assert message.startswith("1 error of the model flip an observable and no detector")
+        assert message.startswith("1 error of the model flips an observable and no detector")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -165,7 +165,7 @@ def test_a_bit_that_is_usually_wrong_half_of_the_time_is_no_number_that_is_none(
     events[:, 1] = True
     plain = pymatching.Matching.from_detector_error_model(model).decode_batch(events)
     found = decode_softly(model, events, beside_of(circuit, doubts, usual=usual))
-    assert (found == plain.astype(bool)).all()
+    assert (found == np.asarray(plain).astype(bool)).all()
 
 
 def test_shots_without_events_flip_nothing_and_none_at_all_are_none():

@@ -60,8 +60,8 @@ class TrackerRecipe(SteererRecipe):
 class Tracker(Steerer[TrackerRecipe]):
     """Tracks where the optimum is, how fast it moves and to where it returns, for each control.
 
-    In a pair mean ± δ, −ln(1 − 2·rate) of every detector differs by −4 Σ w s² δ (x* − mean), w being
-    its weights of the controls in reach: all detectors of all pairs together are one linear
+    In a pair mean ± δ, −ln(1 − 2·rate) of every detector differs by −4 Σ w s² δ (x* − mean), w
+    being its weights of the controls in reach: all detectors of all pairs together are one linear
     measurement of x*, solved for all controls at once. How optima move is one of the models of
     `motion`, for each kind of control the one that foretold the measurements best. The squared
     sensitivities s² are learnt from the sums of the pairs, whose offsets differ in size for that.
