@@ -31,13 +31,25 @@ SHORTER = {
 ELSEWHERE = ("syndrift demo", "runs/demo", "syndrift watch", "syndrift serve", "_patch.toml")
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", TEXT, re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if "bin/syndrift" in line]
+def sections() -> dict[str, list[str]]:
+    """The commands to run, by the first of each block: what belongs together stands in one."""
+    found = dict[str, list[str]]()
+    for block in re.findall(r"^```[^\n]*\n(.*?)^```", TEXT, re.M | re.S):
+        lines = [line for line in block.splitlines() if "bin/syndrift" in line
+                 and not any(words in line for words in ELSEWHERE)]  # fmt: skip
+        if lines:
+            found[lines[0].split()[1]] = lines
+    return found
+
+
+def test_no_block_is_left_out() -> None:
+    assert set(sections()) == {"calibrate", "steer", "doctor", "deploy", "evaluate"}
+    assert sum(map(len, sections().values())) > 20
 
 
 @pytest.mark.slow
-def test_the_commands_run(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("section", list(sections()))
+def test_the_commands_run(section: str, tmp_path: pathlib.Path) -> None:
     """In an empty folder with the configs, and the circuit and the events that they are told of."""
     circuit = stim.Circuit.generated(
         "surface_code:rotated_memory_z", distance=3, rounds=3,
@@ -49,9 +61,7 @@ def test_the_commands_run(tmp_path: pathlib.Path) -> None:
         obs_out_filepath=str(tmp_path / "flips.01"), obs_out_format="01",
     )  # fmt: skip
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    run = [line for line in commands() if not any(words in line for words in ELSEWHERE)]
-    assert len(run) > 15
-    for line in run:
+    for line in sections()[section]:
         for long, short in SHORTER.items():
             line = line.replace(long, short)
         words = list[str]()
